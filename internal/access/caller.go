@@ -1,0 +1,50 @@
+package access
+
+import (
+	"context"
+
+	"github.com/platen-scan/platen/proto/api"
+)
+
+// Road is the way by which a request reached this end. The listener that took the
+// connection says it (Guard.Handler); nothing in the request can.
+type Road string
+
+// The roads.
+const (
+	RoadLoopback Road = "loopback" // a listener bound to a loopback address
+	RoadLAN      Road = "lan"      // HTTPS or, where allowed, HTTP from other devices
+	RoadLink     Road = "link"     // a gateway's request over the link: needs a grant
+	RoadPublic   Road = "public"   // a gateway's browser side
+	RoadNode     Road = "node"     // a gateway's node side: mutual TLS, enrolled or joining nodes
+)
+
+// Caller is who a request speaks for once every check has passed.
+type Caller struct {
+	Session string   // session ID; "loopback" on the machine itself
+	Subject string   // owns jobs and documents: stable for one session, "local" on loopback
+	Role    api.Role // never more than the road allows
+	Origin  string   // the browser's, checked; "" if the request came from no web page
+	Road    Road
+	Gateway string // pin of the gateway that vouches for the caller; "" without one
+}
+
+// May reports whether the caller's role is at least min.
+func (c Caller) May(min api.Role) bool { return rank(c.Role) >= rank(min) }
+
+// Sees reports whether the caller may see what belongs to owner.
+func (c Caller) Sees(owner string) bool { return c.May(api.RoleOperator) || c.Subject == owner }
+
+type callerKey struct{}
+
+// WithCaller attaches the caller of a request.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf is the caller of the request that ctx belongs to; the zero Caller, who
+// may nothing, for an anonymous one.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}

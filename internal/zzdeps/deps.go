@@ -1,0 +1,30 @@
+// Temporary: keeps go.mod complete while the house is built.
+package zzdeps
+
+import (
+	_ "aidanwoods.dev/go-paseto"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/ebitengine/purego"
+	_ "github.com/getkin/kin-openapi/openapi3"
+	_ "github.com/getkin/kin-openapi/openapi3filter"
+	_ "github.com/getkin/kin-openapi/routers/gorillamux"
+	_ "github.com/getkin/kin-openapi/routers/legacy"
+	_ "github.com/klauspost/compress/zlib"
+	_ "github.com/nats-io/nats-server/v2/server"
+	_ "github.com/nats-io/nats.go"
+	_ "github.com/nats-io/nats.go/jetstream"
+	_ "github.com/oapi-codegen/runtime"
+	_ "github.com/quic-go/quic-go"
+	_ "github.com/quic-go/quic-go/http3"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/image/draw"
+	_ "golang.org/x/image/tiff"
+	_ "golang.org/x/net/http2"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/time/rate"
+	_ "gopkg.in/ini.v1"
+	_ "modernc.org/sqlite"
+	_ "rsc.io/qr"
+)

@@ -1,0 +1,163 @@
+package problem
+
+import "net/http"
+
+// Code names a kind of problem for programs.
+type Code string
+
+// The codes. Append only.
+const (
+	Internal         Code = "internal"
+	Unavailable      Code = "unavailable"
+	BadRequest       Code = "bad-request"
+	InvalidJSON      Code = "invalid-json"
+	UnknownField     Code = "unknown-field"
+	BodyTooLarge     Code = "body-too-large"
+	MediaTypeWrong   Code = "media-type-wrong"
+	NotFound         Code = "not-found"
+	MethodNotAllowed Code = "method-not-allowed"
+	TooManyRequests  Code = "too-many-requests"
+	BadID            Code = "bad-id"
+
+	HostNotAllowed    Code = "host-not-allowed"
+	OriginNotAllowed  Code = "origin-not-allowed"
+	CrossSite         Code = "cross-site"
+	SessionRequired   Code = "session-required"
+	SessionExpired    Code = "session-expired"
+	PermissionDenied  Code = "permission-denied"
+	PlainHTTPRefused  Code = "plain-http-refused"
+	PairingWrong      Code = "pairing-wrong"
+	PairingUsed       Code = "pairing-used"
+	PairingExpired    Code = "pairing-expired"
+	PairingTooMany    Code = "pairing-too-many-tries"
+	GrantRequired     Code = "grant-required"
+	GrantInvalid      Code = "grant-invalid"
+	GrantExpired      Code = "grant-expired"
+	JoinTokenInvalid  Code = "join-token-invalid"
+	JoinTokenUsed     Code = "join-token-used"
+	JoinTokenExpired  Code = "join-token-expired"
+	NodeUnknown       Code = "node-unknown"
+	NodeRevoked       Code = "node-revoked"
+	NodePrefixTaken   Code = "node-prefix-taken"
+	VersionNotSpoken  Code = "version-not-spoken"
+	GatewayKeyChanged Code = "gateway-key-changed"
+
+	SettingsUnsupported   Code = "settings-unsupported"
+	IdempotencyKeyMissing Code = "idempotency-key-missing"
+	IdempotencyKeyReused  Code = "idempotency-key-reused"
+	IdempotencyInProgress Code = "idempotency-in-progress"
+	JobWrongState         Code = "job-wrong-state"
+	QueueFull             Code = "queue-full"
+	ScannerOffline        Code = "scanner-offline"
+	DriverFailed          Code = "driver-failed"
+	DriverMissing         Code = "driver-missing"
+	NodeOffline           Code = "node-offline"
+	NodeNeeded            Code = "node-needed"
+	DiskLow               Code = "disk-low"
+	PageGone              Code = "page-gone"
+	PageLost              Code = "page-lost"
+	PageNotReady          Code = "page-not-ready"
+	DigestMismatch        Code = "digest-mismatch"
+	FormatUnsupported     Code = "format-unsupported"
+	RangeNotSatisfiable   Code = "range-not-satisfiable"
+	RevisionConflict      Code = "revision-conflict"
+	PagesElsewhere        Code = "pages-elsewhere"
+	EventsGone            Code = "events-gone"
+)
+
+type entry struct {
+	status    int
+	title     string // what happened
+	next      string // what to do
+	retryable bool   // the same request may succeed later
+}
+
+var table = map[Code]entry{
+	Internal:         {http.StatusInternalServerError, "Something went wrong inside Platen.", "Try again. If it stays, look at the log of the computer that answered.", true},
+	Unavailable:      {http.StatusServiceUnavailable, "The service is starting, stopping or overloaded.", "Try again in a moment.", true},
+	BadRequest:       {http.StatusBadRequest, "The request is malformed.", "See the detail and the API guide.", false},
+	InvalidJSON:      {http.StatusBadRequest, "The request body is not the JSON that is expected here.", "See the detail and the API guide.", false},
+	UnknownField:     {http.StatusBadRequest, "The request has a member that is not known here.", "Remove it, or correct its spelling.", false},
+	BodyTooLarge:     {http.StatusRequestEntityTooLarge, "The request body is too large.", "Send less.", false},
+	MediaTypeWrong:   {http.StatusUnsupportedMediaType, "The request body has the wrong Content-Type.", "Send application/json.", false},
+	NotFound:         {http.StatusNotFound, "There is no such thing here.", "It may have been deleted. Go back to the list.", false},
+	MethodNotAllowed: {http.StatusMethodNotAllowed, "This resource does not have that method.", "See the Allow header.", false},
+	TooManyRequests:  {http.StatusTooManyRequests, "Too many requests in a short time.", "Wait a moment and try again.", true},
+	BadID:            {http.StatusBadRequest, "That is not an identifier.", "Take identifiers from the API's answers, unchanged.", false},
+
+	HostNotAllowed:    {http.StatusMisdirectedRequest, "This service is not known under that host name.", "Open it by an address that it printed at start.", false},
+	OriginNotAllowed:  {http.StatusForbidden, "This web page may not use this scanner service.", "Ask the person who runs the service to allow the page's origin.", false},
+	CrossSite:         {http.StatusForbidden, "The request came from another web site.", "Open the service's own page.", false},
+	SessionRequired:   {http.StatusUnauthorized, "Nobody is signed in.", "Scan the pairing code of the scanner or gateway.", false},
+	SessionExpired:    {http.StatusUnauthorized, "The sign-in has ended.", "Scan the pairing code again.", false},
+	PermissionDenied:  {http.StatusForbidden, "Your role does not allow this.", "Ask an administrator.", false},
+	PlainHTTPRefused:  {http.StatusForbidden, "This service does not sign anybody in over plain HTTP.", "Use the https address.", false},
+	PairingWrong:      {http.StatusForbidden, "This code is not right.", "Check the digits and try again.", false},
+	PairingUsed:       {http.StatusForbidden, "This code was already used. Each code works once.", "Ask for a new code at the scanner.", false},
+	PairingExpired:    {http.StatusForbidden, "This code ran out.", "Ask for a new code at the scanner.", false},
+	PairingTooMany:    {http.StatusTooManyRequests, "Too many wrong tries. The codes on show are void.", "Ask for a new code at the scanner.", false},
+	GrantRequired:     {http.StatusUnauthorized, "The gateway sent no grant with its request.", "Update the gateway.", false},
+	GrantInvalid:      {http.StatusForbidden, "The gateway's grant does not cover this request.", "See the node's log.", false},
+	GrantExpired:      {http.StatusForbidden, "The gateway's grant has run out.", "Try again.", true},
+	JoinTokenInvalid:  {http.StatusForbidden, "This join token is not right.", "Copy the whole token from the gateway.", false},
+	JoinTokenUsed:     {http.StatusForbidden, "This join token was already used. Each token works once.", "Make a new one at the gateway: platen gateway token.", false},
+	JoinTokenExpired:  {http.StatusForbidden, "This join token ran out.", "Make a new one at the gateway: platen gateway token.", false},
+	NodeUnknown:       {http.StatusForbidden, "The gateway does not know this node.", "Join it: platen node --join TOKEN.", false},
+	NodeRevoked:       {http.StatusForbidden, "The gateway has revoked this node.", "Ask the gateway's administrator.", false},
+	NodePrefixTaken:   {http.StatusConflict, "Another node already uses this node's routing prefix.", "Move the node's keys folder away and join it with a new identity.", false},
+	VersionNotSpoken:  {http.StatusConflict, "The two ends speak different versions.", "Update the older one.", false},
+	GatewayKeyChanged: {http.StatusForbidden, "The gateway has another key than the one this node joined.", "If the gateway was set up anew, join it again.", false},
+
+	SettingsUnsupported:   {http.StatusUnprocessableEntity, "The scanner cannot scan with these settings.", "Change the setting that the detail names.", false},
+	IdempotencyKeyMissing: {http.StatusBadRequest, "The request needs an Idempotency-Key header.", "Send a new random key for each intent, the same for each retry.", false},
+	IdempotencyKeyReused:  {http.StatusUnprocessableEntity, "This Idempotency-Key came before, with another request.", "Send a new key.", false},
+	IdempotencyInProgress: {http.StatusConflict, "The first request with this Idempotency-Key is still being worked on.", "Try again in a moment.", true},
+	JobWrongState:         {http.StatusConflict, "The scan is in a state where this cannot be done.", "Look at its present state.", false},
+	QueueFull:             {http.StatusServiceUnavailable, "Too many scans are waiting for this scanner.", "Try again when some are done, or use another scanner.", true},
+	ScannerOffline:        {http.StatusServiceUnavailable, "The scanner does not answer.", "Check that it is switched on and connected.", true},
+	DriverFailed:          {http.StatusServiceUnavailable, "The scanner's driver stopped working and was restarted.", "Try again.", true},
+	DriverMissing:         {http.StatusServiceUnavailable, "The driver for this scanner is not installed.", "See the detail.", false},
+	NodeOffline:           {http.StatusServiceUnavailable, "The computer with this scanner is not connected.", "Check that it is switched on and on the network. Its pages are safe there.", true},
+	NodeNeeded:            {http.StatusUnprocessableEntity, "A gateway must be told which node this is for.", "Send the member node.", false},
+	DiskLow:               {http.StatusInsufficientStorage, "The computer with the scanner has no room for another page.", "Save and delete scans, or free disk space.", true},
+	PageGone:              {http.StatusGone, "This page was deleted after it was delivered or its time was up.", "Scan it again.", false},
+	PageLost:              {http.StatusGone, "The stored bytes of this page are damaged or missing.", "Scan it again. The log says more.", false},
+	PageNotReady:          {http.StatusConflict, "This page is still being scanned and cannot be had in this form yet.", "Wait for its page-committed event.", true},
+	DigestMismatch:        {http.StatusConflict, "The digest is not that of the stored page.", "Fetch the page again.", false},
+	FormatUnsupported:     {http.StatusNotAcceptable, "This cannot be had in that format.", "See the detail for those that are possible.", false},
+	RangeNotSatisfiable:   {http.StatusRequestedRangeNotSatisfiable, "The range begins after the end.", "See the Content-Range header.", false},
+	RevisionConflict:      {http.StatusConflict, "The document was changed in the meantime.", "Read it again and repeat the edit.", false},
+	PagesElsewhere:        {http.StatusUnprocessableEntity, "A document can only hold pages of one node.", "Make a document on each node.", false},
+	EventsGone:            {http.StatusGone, "The events after that ID are no longer kept.", "Read the resource again and follow from there.", false},
+}
+
+// Codes lists the table in no order; for documents and tests.
+func Codes() []Code {
+	codes := make([]Code, 0, len(table))
+	for c := range table {
+		codes = append(codes, c)
+	}
+	return codes
+}
+
+func (c Code) entry() entry {
+	if e, ok := table[c]; ok {
+		return e
+	}
+	return table[Internal]
+}
+
+// Status is the HTTP status that goes with the code.
+func (c Code) Status() int { return c.entry().status }
+
+// Title is one sentence for people: what happened.
+func (c Code) Title() string { return c.entry().title }
+
+// Next is one sentence for people: what to do about it.
+func (c Code) Next() string { return c.entry().next }
+
+// Retryable reports whether the same request may succeed later.
+func (c Code) Retryable() bool { return c.entry().retryable }
+
+// Error makes a problem without detail, for returning and for errors.Is.
+func (c Code) Error() *Error { return &Error{Code: c} }

@@ -1,0 +1,90 @@
+# Platen. `make help` lists the targets; every one works from a clean clone.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED ?= 0
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X github.com/platen-scan/platen/internal/version.version=$(VERSION)
+WEB_SRC  := $(shell git ls-files -co --exclude-standard web 2>/dev/null | grep -v '^web/e2e/' || find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
+GO_SRC   := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum proto/openapi.yaml 2>/dev/null || find . -name '*.go')
+
+# What the tests need beside Go and Node (Debian package names).
+TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils \
+                 iproute2 iptables libnss3-tools libtiff-tools procps curl
+
+.PHONY: help run build test check lint bench fuzz generate clean deps unit race e2e web-test
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+run: build ## build everything, start local mode with the virtual scanner, print the URL
+	bin/platen
+
+build: bin/platen bin/platen-driver ## build bin/platen and bin/platen-driver
+
+bin/platen: web/app/dist/index.html $(GO_SRC)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/platen
+
+bin/platen-driver: $(GO_SRC)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/platen-driver
+
+web/node_modules/.installed: web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund
+	touch $@
+
+web/app/dist/index.html: web/node_modules/.installed $(WEB_SRC)
+	npm run build --prefix web --silent
+
+test: deps check unit web-test e2e ## install what the tests need and run all of them
+	@echo "all tests passed"
+
+deps:
+	@missing=; for p in $(TEST_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+unit: build ## Go tests of every package, with the race detector where it pays
+	go test ./...
+	CGO_ENABLED=1 go test -race $(RACE_PACKAGES)
+
+RACE_PACKAGES := ./node/... ./gateway/... ./relay/... ./internal/access/...
+
+web-test: web/node_modules/.installed ## tests of the SDK and the web app
+	npm test --prefix web --silent
+
+e2e: build ## whole system: processes, network namespaces, SANE, Chromium (as root)
+	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -E env PATH=$$PATH"; \
+	$$sudo go test -tags e2e -count 1 -timeout 20m ./internal/e2e/...
+
+check: lint ## formatting, vet, static checks, generated code is current
+	@stale=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$stale" ] || { echo "gofmt: $$stale"; exit 1; }
+	@for target in linux/amd64 linux/arm64 windows/amd64 darwin/arm64; do \
+	  GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./cmd/... || { echo "does not build for $$target"; exit 1; }; done
+	@sum() { cat proto/api/api.gen.go web/sdk/src/api.gen.ts | sha256sum; }; \
+	before=$$(sum); $(MAKE) -s generate; [ "$$before" = "$$(sum)" ] || { echo "generated code was stale; it is current now: commit it"; exit 1; }
+
+lint: web/node_modules/.installed ## go vet, staticcheck, TypeScript
+	go vet ./... && go vet -tags e2e ./internal/e2e/...
+	go tool staticcheck ./...
+	npm run check --prefix web --silent
+
+generate: web/node_modules/.installed ## Go and TypeScript types from proto/openapi.yaml
+	go generate ./proto/...
+	npm run generate --prefix web --silent
+
+bench: build ## the benchmarks of docs/benchmarks.md, all sides interleaved in one run
+	go run ./internal/bench -out docs/benchmarks.md
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@grep -rlE '^func Fuzz' --include=*_test.go . | while read -r file; do \
+	  grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | sed 's/func //' | while read -r name; do \
+	    echo "$$name in $$(dirname $$file)"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done; done
+
+clean: ## remove what the build made
+	rm -rf bin web/node_modules web/app/dist/* coverage
+	go clean -testcache

@@ -1,0 +1,112 @@
+// Package testenv is the project's test rig: hosts on networks made of Linux
+// network namespaces, a SANE test scanner, and processes that are watched and
+// ended. Only tests and benchmarks use it. It needs root and iproute2, touches no
+// interface of the machine, and removes what it made.
+package testenv
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var labs atomic.Int32
+
+// Lab is a set of hosts and networks that live as long as a test.
+type Lab struct {
+	t      testing.TB
+	prefix string // of namespace names
+	nets   int
+}
+
+// NewLab makes an empty lab; the test's clean-up removes its hosts and their processes.
+func NewLab(t testing.TB) *Lab {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("network namespaces need root: run make e2e")
+	}
+	return &Lab{t: t, prefix: fmt.Sprintf("pl%d-%d-", os.Getpid()%100000, labs.Add(1))}
+}
+
+// Host is a machine of the lab: a network namespace.
+type Host struct {
+	Name  string
+	ns    string
+	lab   *Lab
+	cards int
+}
+
+// Host makes a machine without a network card.
+func (l *Lab) Host(name string) *Host {
+	l.t.Helper()
+	h := &Host{Name: name, ns: l.prefix + name, lab: l}
+	l.run("ip", "netns", "add", h.ns)
+	l.t.Cleanup(h.remove)
+	l.run("ip", "-n", h.ns, "link", "set", "lo", "up")
+	return h
+}
+
+func (h *Host) remove() {
+	pids, _ := exec.Command("ip", "netns", "pids", h.ns).Output()
+	for _, pid := range strings.Fields(string(pids)) {
+		exec.Command("kill", "-9", pid).Run() // whoever still is in a namespace of ours
+	}
+	exec.Command("ip", "netns", "del", h.ns).Run()
+}
+
+// Network joins hosts by a switch. It returns the hosts' IPv4 addresses in order.
+// Hosts on different networks cannot reach each other: nothing forwards.
+func (l *Lab) Network(hosts ...*Host) []string {
+	l.t.Helper()
+	l.nets++
+	sw := l.Host(fmt.Sprintf("sw%d", l.nets))
+	l.run("ip", "-n", sw.ns, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+	l.run("ip", "-n", sw.ns, "link", "set", "br0", "up")
+	addrs := make([]string, len(hosts))
+	for i, h := range hosts {
+		card, port := fmt.Sprintf("eth%d", h.cards), fmt.Sprintf("p%d", i)
+		h.cards++
+		l.run("ip", "link", "add", port, "netns", sw.ns, "type", "veth", "peer", "name", card, "netns", h.ns)
+		l.run("ip", "-n", sw.ns, "link", "set", port, "master", "br0", "up")
+		addrs[i] = fmt.Sprintf("10.78.%d.%d", l.nets, 11+i)
+		l.run("ip", "-n", h.ns, "addr", "add", addrs[i]+"/24", "brd", "+", "dev", card)
+		l.run("ip", "-n", h.ns, "link", "set", card, "up")
+	}
+	return addrs
+}
+
+// Run runs a command on the host to its end and returns what it printed.
+func (h *Host) Run(args ...string) string {
+	h.lab.t.Helper()
+	return h.lab.run(append([]string{"ip", "netns", "exec", h.ns}, args...)...)
+}
+
+// Command prepares a command on the host.
+func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.ns}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// DropUDP makes the host lose every UDP packet that it is sent, silently.
+func (h *Host) DropUDP() {
+	h.lab.t.Helper()
+	h.Run("iptables", "-w", "-I", "INPUT", "-p", "udp", "-j", "DROP")
+}
+
+func (l *Lab) run(args ...string) string {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		l.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}

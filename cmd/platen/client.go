@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// endpoint is how to reach a running service as somebody: what a service leaves in
+// its data folder for commands on the same machine, and what a command keeps of a
+// gateway that it was paired with.
+type endpoint struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+	CA    string `json:"ca,omitempty"` // pin of the CA that signed the service's certificate
+}
+
+// The files of endpoints, below keys/ in the data folder.
+const (
+	ownEndpointFile    = "local.json"
+	pairedEndpointFile = "paired.json"
+)
+
+// client talks to a node or gateway by the HTTP API.
+type client struct {
+	*api.Client
+	base string
+	http *http.Client
+}
+
+func newClient(e endpoint) (*client, error) {
+	transport := &http.Transport{ResponseHeaderTimeout: time.Minute}
+	if e.CA != "" {
+		transport.TLSClientConfig = &tls.Config{
+			MinVersion:         tls.VersionTLS13,
+			InsecureSkipVerify: true, // the pin decides, not the system's roots
+			VerifyConnection:   func(cs tls.ConnectionState) error { return identity.VerifyCA(cs, e.CA) },
+		}
+	}
+	c := &client{base: strings.TrimSuffix(e.URL, "/"), http: &http.Client{Transport: transport}}
+	var err error
+	c.Client, err = api.NewClient(c.base+"/api/v1", api.WithHTTPClient(c.http),
+		api.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			if e.Token != "" {
+				r.Header.Set("Authorization", "Bearer "+e.Token)
+			}
+			return nil
+		}))
+	return c, err
+}
+
+// decode reads the answer of a request: JSON into a T, or the problem as an error.
+func decode[T any](res *http.Response, err error) (T, error) {
+	var v T
+	if err := accept(res, err); err != nil {
+		return v, err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
+		return v, fmt.Errorf("reading the answer of %s: %w", res.Request.URL.Path, err)
+	}
+	return v, nil
+}
+
+// accept turns an answer that is no success into its problem. The caller closes the body of a success.
+func accept(res *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	if res.StatusCode < 300 {
+		return nil
+	}
+	defer res.Body.Close()
+	var p problem.Error
+	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&p); err != nil {
+		return fmt.Errorf("%s answered %s", res.Request.URL.Host, res.Status)
+	}
+	return &p
+}
+
+// done is accept for answers without a body.
+func done(res *http.Response, err error) error {
+	if err := accept(res, err); err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+// readEndpoint reads what a running service left in its data folder.
+func readEndpoint(data string) (endpoint, error) {
+	var e endpoint
+	b, err := os.ReadFile(filepath.Join(data, "keys", ownEndpointFile))
+	if err != nil {
+		return e, err
+	}
+	return e, json.Unmarshal(b, &e)
+}
+
+// writeEndpoint leaves an endpoint for commands on this machine.
+func writeEndpoint(data string, e endpoint) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return writePrivate(filepath.Join(data, "keys", ownEndpointFile), b)
+}
+
+// writePrivate replaces a file that only its owner may read.
+func writePrivate(name string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	tmp := name + ".new"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+// connect finds the service that a command is for: the gateway that was named, else
+// the service that runs on this data folder, else a node that is started just for
+// this command. The close function ends what was started.
+func (s *session) connect(gateway string) (c *client, closer func(), err error) {
+	if gateway != "" {
+		e, err := s.pairedEndpoint(gateway)
+		if err != nil {
+			return nil, nil, err
+		}
+		c, err := newClient(e)
+		return c, func() {}, err
+	}
+	if c, err := s.running(); err == nil {
+		return c, func() {}, nil
+	} else if !errors.Is(err, errNotRunning) {
+		return nil, nil, err
+	}
+	return s.startPrivateNode()
+}
+
+var errNotRunning = errors.New("nothing runs on this data folder")
+
+// running connects to the service that runs on the data folder.
+func (s *session) running() (*client, error) {
+	e, err := readEndpoint(s.data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNotRunning
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading how to reach the running service: %w", err)
+	}
+	c, err := newClient(e)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
+	defer cancel()
+	if _, err := decode[api.Service](c.GetService(ctx)); err != nil {
+		return nil, fmt.Errorf("%w (%v)", errNotRunning, err)
+	}
+	return c, nil
+}
+
+// pairedEndpoint finds the credentials for a gateway, or redeems the pairing link
+// that was given in its place and keeps them.
+func (s *session) pairedEndpoint(gateway string) (endpoint, error) {
+	u, err := url.Parse(gateway)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return endpoint{}, fmt.Errorf("%w: --gateway takes an address like https://gateway:18603, or a pairing link", errUsage)
+	}
+	file := filepath.Join(s.data, "keys", pairedEndpointFile)
+	paired := map[string]endpoint{}
+	if b, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(b, &paired); err != nil {
+			return endpoint{}, fmt.Errorf("reading %s: %w", file, err)
+		}
+	}
+	base := u.Scheme + "://" + u.Host
+	fragment, err := url.ParseQuery(u.Fragment)
+	if err != nil || fragment.Get("pair") == "" {
+		if e, ok := paired[base]; ok {
+			return e, nil
+		}
+		return endpoint{}, fmt.Errorf("not paired with %s: run platen pair there and give the link it prints as --gateway once", base)
+	}
+	e := endpoint{URL: base, CA: fragment.Get("ca")}
+	c, err := newClient(e)
+	if err != nil {
+		return e, err
+	}
+	host, _ := os.Hostname()
+	got, err := decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{
+		Secret: fragment.Get("pair"), Device: "platen on " + host, Bearer: true,
+	}))
+	if err != nil {
+		return e, err
+	}
+	e.Token = got.Token
+	paired[base] = e
+	b, err := json.Marshal(paired)
+	if err != nil {
+		return e, err
+	}
+	return e, writePrivate(file, b)
+}

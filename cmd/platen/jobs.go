@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+type jobsCmd struct {
+	remote
+	List   jobsListCmd `cmd:"" default:"withargs" help:"List scans, newest first (the default)."`
+	Cancel jobCmd      `cmd:"" help:"Stop a scan; the page under way is discarded."`
+	Resume jobCmd      `cmd:"" help:"Go on after a jam, an empty feeder or a restart."`
+	Finish jobCmd      `cmd:"" help:"End a scan after the page under way."`
+	Delete jobCmd      `cmd:"" help:"Forget an ended scan and wipe its pages."`
+}
+
+type jobsListCmd struct {
+	JSON bool `help:"Print JSON."`
+	All  bool `help:"Include those that have ended." default:"true" negatable:""`
+}
+
+func (cmd *jobsListCmd) Run(s *session, parent *jobsCmd) error {
+	c, closer, err := s.connect(parent.Gateway)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	jobs := []scan.Job{}
+	for params := (api.ListJobsParams{Limit: 200}); ; {
+		page, err := decode[api.JobList](c.ListJobs(s.ctx, &params))
+		if err != nil {
+			return err
+		}
+		for _, j := range page.Items {
+			if cmd.All || !j.State.Terminal() {
+				jobs = append(jobs, j)
+			}
+		}
+		if params.Cursor = page.Next; params.Cursor == "" {
+			break
+		}
+	}
+	if cmd.JSON {
+		return printJSON(s.stdout, jobs)
+	}
+	tw := tabwriter.NewWriter(s.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "CREATED\tSTATE\tPAGES\tNAME\tID")
+	for _, j := range jobs {
+		state := string(j.State)
+		for _, r := range j.Reasons {
+			state += ", " + string(r)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\n", j.Created.Local().Format(time.DateTime), state, j.Pages, j.Name, j.ID)
+	}
+	return tw.Flush()
+}
+
+type jobCmd struct {
+	Job string `arg:"" help:"The job's ID."`
+}
+
+func (cmd *jobCmd) Run(s *session, parent *jobsCmd, k *kong.Context) error {
+	c, closer, err := s.connect(parent.Gateway)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	switch verb := k.Selected().Name; verb {
+	case "cancel":
+		return done(c.CancelJob(s.ctx, cmd.Job))
+	case "resume":
+		return done(c.ResumeJob(s.ctx, cmd.Job))
+	case "finish":
+		return done(c.FinishJob(s.ctx, cmd.Job))
+	case "delete":
+		return done(c.DeleteJob(s.ctx, cmd.Job))
+	default:
+		return fmt.Errorf("%w: jobs %s", errUsage, verb)
+	}
+}

@@ -18,6 +18,7 @@ type jobsCmd struct {
 	Resume jobCmd      `cmd:"" help:"Go on after a jam, an empty feeder or a restart."`
 	Finish jobCmd      `cmd:"" help:"End a scan after the page under way."`
 	Delete jobCmd      `cmd:"" help:"Forget an ended scan and wipe its pages."`
+	Pages  jobPagesCmd `cmd:"" help:"List the pages of a scan."`
 }
 
 type jobsListCmd struct {
@@ -83,4 +84,37 @@ func (cmd *jobCmd) Run(s *session, parent *jobsCmd, k *kong.Context) error {
 	default:
 		return fmt.Errorf("%w: jobs %s", errUsage, verb)
 	}
+}
+
+type jobPagesCmd struct {
+	Job  string `arg:"" help:"The job's ID."`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (cmd *jobPagesCmd) Run(s *session, parent *jobsCmd) error {
+	c, closer, err := s.connect(parent.Gateway)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	pages := []scan.Page{}
+	for params := (api.ListPagesParams{Limit: 200}); ; {
+		list, err := decode[api.PageList](c.ListPages(s.ctx, cmd.Job, &params))
+		if err != nil {
+			return err
+		}
+		pages = append(pages, list.Items...)
+		if params.Cursor = list.Next; params.Cursor == "" {
+			break
+		}
+	}
+	if cmd.JSON {
+		return printJSON(s.stdout, pages)
+	}
+	tw := tabwriter.NewWriter(s.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "PAGE\tSTATE\tFORMAT\tPIXELS\tDPI\tBYTES\tSHA-256")
+	for _, p := range pages {
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%d × %d\t%d\t%d\t%s\n", p.N, p.State, p.Format, p.Width, p.Height, p.Resolution, p.Bytes, p.Digest)
+	}
+	return tw.Flush()
 }

@@ -77,7 +77,7 @@ generate: web/node_modules/.installed ## Go and TypeScript types from proto/open
 	npm run generate --prefix web --silent
 
 bench: build ## the benchmarks of docs/benchmarks.md, all sides interleaved in one run
-	go run ./internal/bench -out docs/benchmarks.md
+	go test -tags bench -count 1 -timeout 40m -v ./internal/bench -args -out $(CURDIR)/docs/benchmarks.md
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME (20s)

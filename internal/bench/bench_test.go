@@ -1,0 +1,154 @@
+//go:build bench
+
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/platen-scan/platen/internal/testenv"
+)
+
+var out = flag.String("out", "", "file to write the results to")
+
+// report collects the document's sections.
+type report struct{ strings.Builder }
+
+func (r *report) section(title, text string) { fmt.Fprintf(r, "\n## %s\n\n%s\n", title, text) }
+
+func (r *report) table(head string, rows ...string) {
+	fmt.Fprintf(r, "| %s |\n|%s\n", head, strings.Repeat("---|", strings.Count(head, "|")+1))
+	for _, row := range rows {
+		fmt.Fprintf(r, "| %s |\n", row)
+	}
+}
+
+func TestBenchmarks(t *testing.T) {
+	r := &report{}
+	fmt.Fprintf(r, `# Benchmarks
+
+Written by `+"`make bench`"+` on %s, %d cores, %s. One page is A4 at 300 dpi in 24-bit colour (26,092,080 bytes raw) from SANE's
+test back end. All sides of a table ran in turn in one run; times are median (fastest–slowest) of whole processes,
+and ratios of medians are what to read.
+`, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH)
+	scanning(t, r)
+	firstByte(t, r)
+	relaying(t, r)
+	memory(t, r)
+	coldStart(t, r)
+	t.Log("\n" + r.String())
+	if *out != "" {
+		if err := os.WriteFile(*out, []byte(r.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rawread builds the program that reads pages from SANE and drops them.
+func rawread(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "rawread")
+	cmd := exec.Command("cc", "-O2", "-o", bin, "testdata/rawread.c", "-lsane")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building rawread (Debian packages gcc and libsane-dev): %v\n%s", err, msg)
+	}
+	return bin
+}
+
+// local is a node in local mode with the SANE test back end.
+type local struct {
+	*testenv.Process
+	data, url string
+	env       []string
+}
+
+func startLocal(t *testing.T, env ...string) *local {
+	t.Helper()
+	l := &local{data: t.TempDir(), env: append(os.Environ(), env...)}
+	cmd := testenv.Platen(t.Context(), "--data", l.data)
+	cmd.Env = append(l.env, "PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_DRIVERS=sane")
+	l.Process = testenv.Start(t, "platen", cmd)
+	l.url = l.Await(`^\s+this computer\s+(\S+)`, 20*time.Second)[1]
+	return l
+}
+
+// platen runs a command on the node's data folder.
+func (l *local) platen(args ...string) error {
+	cmd := exec.Command(filepath.Join(testenv.Root(), "bin", "platen"), append([]string{"--data", l.data}, args...)...)
+	cmd.Env = l.env
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("platen %s: %w\n%s", strings.Join(args, " "), err, msg)
+	}
+	return nil
+}
+
+// raw runs rawread.
+func raw(bin, conf string, args ...string) error {
+	cmd := exec.Command(bin, append([]string{"test:0"}, args...)...)
+	cmd.Env = append(os.Environ(), conf)
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("rawread: %w\n%s", err, msg)
+	}
+	return nil
+}
+
+const feeder = "Automatic Document Feeder"
+
+func scanning(t *testing.T, r *report) {
+	conf := testenv.SANEConfig(t, 1)
+	bin, node, dir := rawread(t), startLocal(t, conf), t.TempDir()
+	page := interleave(t, 9,
+		side{"raw SANE read", func() error { return raw(bin, conf, "1", "Flatbed", "300", "0") }},
+		side{"platen scan, JPEG", func() error {
+			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.jpg"))
+		}},
+		side{"platen scan, PNG", func() error {
+			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.png"))
+		}},
+	)
+	batch := interleave(t, 5,
+		side{"raw SANE read", func() error { return raw(bin, conf, "10", feeder, "300", "0") }},
+		side{"platen scan, 10 JPEG", func() error {
+			return node.platen("scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p%02d.jpg"))
+		}},
+		side{"platen scan, PDF", func() error {
+			return node.platen("scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p.pdf"))
+		}},
+	)
+	pace := interleave(t, 3,
+		side{"scanner at 1.2 s a page", func() error { return raw(bin, conf, "1", "Flatbed", "300", "10000") }},
+		side{"platen scan, JPEG", func() error {
+			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--option", "read-delay=yes",
+				"--option", "read-delay-duration=10000", "-o", filepath.Join(dir, "x.jpg"))
+		}},
+	)
+	r.section("Scanning", "From device to a file of the client, each side a whole process; Platen's client talks to a running node over loopback.")
+	rows := []string{}
+	for _, set := range [][]series{page, batch, pace} {
+		for _, s := range set {
+			rows = append(rows, fmt.Sprintf("%s | %s | %.2f", s.name, s, s.over(set[0])))
+		}
+	}
+	r.table("one page, ten pages, one page at a scanner's pace | time | ratio to the raw read", rows...)
+	perPage := batch[1].median() / 10
+	fmt.Fprintf(r, "\nDriver to committed JPEG in the ten-page batch, client included: %.0f pages a minute.\n", time.Minute.Seconds()/perPage.Seconds())
+}
+
+func coldStart(t *testing.T, r *report) {
+	var times []time.Duration
+	for range 5 {
+		begin := time.Now()
+		l := startLocal(t, testenv.SANEConfig(t, 1))
+		times = append(times, time.Since(begin))
+		l.Kill()
+	}
+	r.section("Cold start", "")
+	r.table("what | time", fmt.Sprintf("`platen` with an empty data folder, from exec to the printed address | %s", series{times: times}))
+}

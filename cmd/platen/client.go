@@ -100,10 +100,12 @@ func done(res *http.Response, err error) error {
 	return res.Body.Close()
 }
 
+func ownEndpoint(data string) string { return filepath.Join(data, "keys", ownEndpointFile) }
+
 // readEndpoint reads what a running service left in its data folder.
 func readEndpoint(data string) (endpoint, error) {
 	var e endpoint
-	b, err := os.ReadFile(filepath.Join(data, "keys", ownEndpointFile))
+	b, err := os.ReadFile(ownEndpoint(data))
 	if err != nil {
 		return e, err
 	}
@@ -116,7 +118,7 @@ func writeEndpoint(data string, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(filepath.Join(data, "keys", ownEndpointFile), b)
+	return writePrivate(ownEndpoint(data), b)
 }
 
 // writePrivate replaces a file that only its owner may read.

@@ -10,11 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/driver/virtual"
 	"github.com/platen-scan/platen/node/imaging"
@@ -87,11 +88,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "platen: %v\nSee platen --help.\n", err)
 		return exitUsage
 	}
-	if cli.Data == "" {
-		cli.Data = defaultData()
-	}
 	s := &session{ctx: ctx, stdout: stdout, stderr: stderr, config: cli.Config, data: cli.Data}
+	if s.data == "" {
+		if s.data, err = config.DefaultDir(roleOf(cmd.Command())); err != nil {
+			return s.exit(err)
+		}
+	}
 	return s.exit(cmd.Run(s))
+}
+
+// roleOf tells whose data folder a command works on where none is named.
+func roleOf(command string) string {
+	if strings.HasPrefix(command, "gateway") {
+		return "gateway"
+	}
+	return "node"
 }
 
 // exit says what went wrong, for people, and picks the exit code.
@@ -116,16 +127,4 @@ func (s *session) exit(err error) int {
 	}
 	fmt.Fprintln(s.stderr, "platen:", err)
 	return exitFailed
-}
-
-// defaultData is where a user's own Platen keeps its things.
-func defaultData() string {
-	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
-		return filepath.Join(dir, "platen")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "platen-data"
-	}
-	return filepath.Join(home, ".local", "share", "platen")
 }

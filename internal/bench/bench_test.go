@@ -62,31 +62,16 @@ func rawread(t *testing.T) string {
 	return bin
 }
 
-// local is a node in local mode with the SANE test back end.
-type local struct {
-	*testenv.Process
-	data, url string
-	env       []string
-}
-
-func startLocal(t *testing.T, env ...string) *local {
+// startLocal is a node in local mode with the SANE test back end.
+func startLocal(t *testing.T, conf string) *testenv.Service {
 	t.Helper()
-	l := &local{data: t.TempDir(), env: append(os.Environ(), env...)}
-	cmd := testenv.Platen(t.Context(), "--data", l.data)
-	cmd.Env = append(l.env, "PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_DRIVERS=sane")
-	l.Process = testenv.Start(t, "platen", cmd)
-	l.url = l.Await(`^\s+this computer\s+(\S+)`, 20*time.Second)[1]
-	return l
+	return testenv.StartLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
 }
 
 // platen runs a command on the node's data folder.
-func (l *local) platen(args ...string) error {
-	cmd := exec.Command(filepath.Join(testenv.Root(), "bin", "platen"), append([]string{"--data", l.data}, args...)...)
-	cmd.Env = l.env
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("platen %s: %w\n%s", strings.Join(args, " "), err, msg)
-	}
-	return nil
+func platen(s *testenv.Service, args ...string) error {
+	_, err := s.CLI(args...)
+	return err
 }
 
 // raw runs rawread.
@@ -107,25 +92,25 @@ func scanning(t *testing.T, r *report) {
 	page := interleave(t, 9,
 		side{"raw SANE read", func() error { return raw(bin, conf, "1", "Flatbed", "300", "0") }},
 		side{"platen scan, JPEG", func() error {
-			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.jpg"))
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.jpg"))
 		}},
 		side{"platen scan, PNG", func() error {
-			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.png"))
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.png"))
 		}},
 	)
 	batch := interleave(t, 5,
 		side{"raw SANE read", func() error { return raw(bin, conf, "10", feeder, "300", "0") }},
 		side{"platen scan, 10 JPEG", func() error {
-			return node.platen("scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p%02d.jpg"))
+			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p%02d.jpg"))
 		}},
 		side{"platen scan, PDF", func() error {
-			return node.platen("scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p.pdf"))
+			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p.pdf"))
 		}},
 	)
 	pace := interleave(t, 3,
 		side{"scanner at 1.2 s a page", func() error { return raw(bin, conf, "1", "Flatbed", "300", "10000") }},
 		side{"platen scan, JPEG", func() error {
-			return node.platen("scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--option", "read-delay=yes",
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--option", "read-delay=yes",
 				"--option", "read-delay-duration=10000", "-o", filepath.Join(dir, "x.jpg"))
 		}},
 	)

@@ -96,9 +96,9 @@ type batch struct {
 }
 
 // samePages compares what the phone received with what the node stored.
-func (o *office) samePages(t testing.TB, got batch, want int) {
+func samePages(t testing.TB, o *testenv.Office, got batch, want int) {
 	t.Helper()
-	out, err := o.node.cli("jobs", "pages", got.Job, "--json")
+	out, err := o.Node.CLI("jobs", "pages", got.Job, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,13 @@ func (o *office) samePages(t testing.TB, got batch, want int) {
 	}
 }
 
-// gatewayCA is the CA certificate that a user of the gateway installs.
-func (o *office) gatewayCA() string { return filepath.Join(o.gateway.data, "keys", "ca.pem") }
+// gatewayCA downloads the certificate that a user of the gateway installs.
+func gatewayCA(t testing.TB, o *testenv.Office) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	o.GateHost.Run("curl", "-sSf", "-o", file, "http://127.0.0.1:18602/platen-ca.crt")
+	return file
+}
 
 // slowFeeder makes the test back end deliver a 300 dpi page in about 1.2 s.
 var slowFeeder = map[string]string{"read-delay": "yes", "read-delay-duration": "10000"}
@@ -130,25 +135,25 @@ func options(m map[string]string) string {
 func TestPhoneScansFeederThroughGateway(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		before func(*office) // before the node starts
-		during func(*office) // after the third page
+		before func(*testenv.Office) // before the node starts
+		during func(*testenv.Office) // after the third page
 		road   string
 	}{
 		{name: "QUIC", road: "quic"},
-		{name: "UDP dropped from the start", before: func(o *office) { o.gateHost.DropUDP() }, road: "tcp"},
-		{name: "UDP dropped in mid-job", during: func(o *office) { o.gateHost.DropUDP() }, road: "quic"},
+		{name: "UDP dropped from the start", before: func(o *testenv.Office) { o.GateHost.DropUDP() }, road: "tcp"},
+		{name: "UDP dropped in mid-job", during: func(o *testenv.Office) { o.GateHost.DropUDP() }, road: "quic"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := newOffice(t)
+			o := testenv.NewOffice(t)
 			if tt.before != nil {
 				tt.before(o)
 			}
-			o.startNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
-			if road := o.road(t); road != tt.road {
-				t.Errorf("the link runs over %s, want %s", road, tt.road)
+			o.StartNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
+			if got := road(t, o); got != tt.road {
+				t.Errorf("the link runs over %s, want %s", got, tt.road)
 			}
-			p := newPhone(t, o.phoneHost, o.gatewayCA())
-			args := []string{"--url", o.phoneLink, "--source", "adf", "--resolution", "300"}
+			p := newPhone(t, o.PhoneHost, gatewayCA(t, o))
+			args := []string{"--url", o.PhoneLink, "--source", "adf", "--resolution", "300"}
 			if tt.during != nil {
 				args = append(args, "--options", options(slowFeeder))
 			}
@@ -161,18 +166,18 @@ func TestPhoneScansFeederThroughGateway(t *testing.T) {
 			if got.State != string(scan.JobCompleted) || !got.Secure {
 				t.Errorf("job ended as %s, secure context %t", got.State, got.Secure)
 			}
-			o.samePages(t, got, 10)
-			if tt.during != nil && o.road(t) != "tcp" {
-				t.Errorf("after UDP was dropped the link runs over %s", o.road(t))
+			samePages(t, o, got, 10)
+			if tt.during != nil && road(t, o) != "tcp" {
+				t.Errorf("after UDP was dropped the link runs over %s", road(t, o))
 			}
 		})
 	}
 }
 
 // road is what the gateway says of the node's link.
-func (o *office) road(t testing.TB) string {
+func road(t testing.TB, o *testenv.Office) string {
 	t.Helper()
-	out, err := o.gateway.cli("gateway", "nodes", "--json")
+	out, err := o.Gateway.CLI("gateway", "nodes", "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,74 +189,74 @@ func (o *office) road(t testing.TB) string {
 }
 
 func TestGatewayRestartsInMidJob(t *testing.T) {
-	o := newOffice(t)
-	o.startNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
-	p := newPhone(t, o.phoneHost, o.gatewayCA())
-	script := p.start("batch.mjs", "--url", o.phoneLink, "--source", "adf", "--resolution", "300", "--options", options(slowFeeder))
+	o := testenv.NewOffice(t)
+	o.StartNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
+	p := newPhone(t, o.PhoneHost, gatewayCA(t, o))
+	script := p.start("batch.mjs", "--url", o.PhoneLink, "--source", "adf", "--resolution", "300", "--options", options(slowFeeder))
 	script.Await(`^page 2 committed`, 90*time.Second)
-	o.gateway.Kill()
+	o.Gateway.Kill()
 	script.Await(`(?i)connection lost`, 30*time.Second)
-	o.gateway.start()
-	o.gateway.Await(browserLine, startTimeout)
+	o.Gateway.Start()
+	o.Gateway.Await(testenv.BrowserLine, testenv.StartTimeout)
 	got := result[batch](t, script, 4*time.Minute)
 	if got.State != string(scan.JobCompleted) {
 		t.Errorf("job ended as %s", got.State)
 	}
-	o.samePages(t, got, 10) // the same session: the phone did not pair again
+	samePages(t, o, got, 10) // the same session: the phone did not pair again
 }
 
 func TestNodeKilledInMidPage(t *testing.T) {
-	o := newOffice(t)
-	o.startNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
-	p := newPhone(t, o.phoneHost, o.gatewayCA())
-	script := p.start("batch.mjs", "--url", o.phoneLink, "--source", "adf", "--resolution", "300",
+	o := testenv.NewOffice(t)
+	o.StartNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
+	p := newPhone(t, o.PhoneHost, gatewayCA(t, o))
+	script := p.start("batch.mjs", "--url", o.PhoneLink, "--source", "adf", "--resolution", "300",
 		"--options", options(slowFeeder), "--when-stopped", "finish")
 	script.Await(`^page 3 committed`, 90*time.Second)
 	script.Await(`^page 4 growing`, 30*time.Second)
-	o.node.Kill()
-	o.node.start()
-	o.node.Await(linkedLine, startTimeout)
+	o.Node.Kill()
+	o.Node.Start()
+	o.Node.Await(testenv.LinkedLine, testenv.StartTimeout)
 	got := result[batch](t, script, 4*time.Minute)
-	job := o.node.jobs()[0]
+	job := o.Node.Jobs()[0]
 	if job.State != scan.JobCompleted || len(job.Reasons) == 0 {
 		t.Errorf("job ended as %s %v, want completed with a partial reason", job.State, job.Reasons)
 	}
 	if job.Pages < 3 || job.Pages > 4 {
 		t.Errorf("%d pages, want the 3 or 4 that were committed", job.Pages)
 	}
-	o.samePages(t, got, job.Pages)
+	samePages(t, o, got, job.Pages)
 }
 
 // The browser is closed in mid-job; another one with the same profile sees the job go on.
 func TestBrowserClosedAndReopenedInMidJob(t *testing.T) {
-	o := newOffice(t)
-	o.startNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
-	p := newPhone(t, o.phoneHost, o.gatewayCA())
+	o := testenv.NewOffice(t)
+	o.StartNode(t, testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane")
+	p := newPhone(t, o.PhoneHost, gatewayCA(t, o))
 	profile := t.TempDir()
-	first := p.start("batch.mjs", "--url", o.phoneLink, "--source", "adf", "--resolution", "300",
+	first := p.start("batch.mjs", "--url", o.PhoneLink, "--source", "adf", "--resolution", "300",
 		"--options", options(slowFeeder), "--profile", profile)
 	first.Await(`^page 2 committed`, 90*time.Second)
 	path := first.Await(`^at (/jobs/\S+)`, 30*time.Second)[1]
 	first.Kill()
-	second := p.start("batch.mjs", "--url", o.gateway.url+path, "--profile", profile, "--follow")
+	second := p.start("batch.mjs", "--url", o.Gateway.URL+path, "--profile", profile, "--follow")
 	got := result[batch](t, second, 4*time.Minute)
 	if got.State != string(scan.JobCompleted) {
 		t.Errorf("job ended as %s", got.State)
 	}
-	o.samePages(t, got, 10)
+	samePages(t, o, got, 10)
 }
 
 // A SANE back end resets signal handlers; it must not reset the node's.
 func TestSIGTERMStopsNodeAfterSANEScan(t *testing.T) {
-	local := startLocal(t, []string{testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane"})
-	if _, err := local.cli("scan", "-q", "-r", "75", "-o", filepath.Join(t.TempDir(), "x.png")); err != nil {
+	local := testenv.StartLocal(t, []string{testenv.SANEConfig(t, 1), "PLATEN_NODE_DRIVERS=sane"})
+	if _, err := local.CLI("scan", "-q", "-r", "75", "-o", filepath.Join(t.TempDir(), "x.png")); err != nil {
 		t.Fatal(err)
 	}
 	local.Signal(syscall.SIGTERM)
 	if err := local.Wait(10 * time.Second); err != nil {
 		t.Errorf("after SIGTERM: %v, want a clean end", err)
 	}
-	if left := workersOf(t, local.data); left != "" {
+	if left := workersOf(t, local.Data); left != "" {
 		t.Errorf("workers outlived their node: %s", left)
 	}
 }

@@ -20,7 +20,7 @@ import (
 // scan as through scanimage.
 func TestSANEPixelsEqualScanimage(t *testing.T) {
 	conf := testenv.SANEConfig(t, 1)
-	local := startLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
+	local := testenv.StartLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
 	area := []string{"-l", "0", "-t", "0", "-x", "60", "-y", "40"}
 	for _, tt := range []struct {
 		name      string
@@ -46,7 +46,7 @@ func TestSANEPixelsEqualScanimage(t *testing.T) {
 			want := scanimage(t, conf, append(tt.scanimage, area...))
 			file := filepath.Join(t.TempDir(), "page.pnm")
 			args := append([]string{"scan", "-q", "--source", "platen", "--region", "0,0,60,40", "-o", file}, tt.platen...)
-			if _, err := local.cli(args...); err != nil {
+			if _, err := local.CLI(args...); err != nil {
 				t.Fatal(err)
 			}
 			got, err := os.ReadFile(file)
@@ -64,9 +64,9 @@ func TestSANEPixelsEqualScanimage(t *testing.T) {
 // A batch from the test back end's feeder has its ten sheets, each as scanimage has it.
 func TestSANEFeederBatch(t *testing.T) {
 	conf := testenv.SANEConfig(t, 1)
-	local := startLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
+	local := testenv.StartLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
 	dir := t.TempDir()
-	if _, err := local.cli(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", filepath.Join(dir, "p-%02d.png"))...); err != nil {
+	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", filepath.Join(dir, "p-%02d.png"))...); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "p-*.png"))
@@ -81,7 +81,7 @@ func TestSANEFeederBatch(t *testing.T) {
 		t.Fatalf("scanimage: %v\n%s", err, msg)
 	}
 	pnm := filepath.Join(dir, "p-%02d.pnm")
-	if _, err := local.cli(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", pnm)...); err != nil {
+	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", pnm)...); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n <= 10; n++ {

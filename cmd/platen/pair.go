@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rsc.io/qr"
+
+	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/proto/api"
+)
+
+type pairCmd struct {
+	Role  string `help:"What the other device may do: admin, operator, user or kiosk." enum:"admin,operator,user,kiosk" default:"user"`
+	Label string `help:"For people, as 'Reception tablet'." placeholder:"TEXT"`
+	JSON  bool   `help:"Print JSON."`
+}
+
+func (cmd *pairCmd) Run(s *session) error {
+	c, err := s.anyRunning()
+	if err != nil {
+		return fmt.Errorf("making a pairing code: %w; start platen --lan or platen gateway first", err)
+	}
+	p, err := decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.Role(cmd.Role), Label: cmd.Label}))
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		return printJSON(s.stdout, p)
+	}
+	s.printPairing(p)
+	return nil
+}
+
+// anyRunning finds the service that a code is for: the one on the data folder, or
+// this user's gateway.
+func (s *session) anyRunning() (*client, error) {
+	c, err := s.running()
+	if !errors.Is(err, errNotRunning) {
+		return c, err
+	}
+	dir, dirErr := config.DefaultDir("gateway")
+	if dirErr != nil {
+		return nil, err
+	}
+	gateway := *s
+	gateway.data = dir
+	if c, gatewayErr := gateway.running(); gatewayErr == nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+// printPairing shows a pairing as QR code, link and digits.
+func (s *session) printPairing(p api.Pairing) {
+	if p.Url != "" {
+		fmt.Fprint(s.stdout, qrText(p.Url))
+		fmt.Fprintf(s.stdout, "  %-15s %s\n", "phone", p.Url)
+	}
+	fmt.Fprintf(s.stdout, "  %-15s %s %s   symbols %s   works once, until %s\n", "code", p.Code[:4], p.Code[4:], p.Check,
+		p.Expires.Local().Format(time.TimeOnly))
+}
+
+// qrText draws a QR code with half blocks, dark on light whatever the terminal's colours.
+func qrText(text string) string {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return "" // too long for a QR code: the link is printed anyway
+	}
+	const quiet = 2
+	var b strings.Builder
+	dark := func(x, y int) bool { return code.Black(x, y) } // false outside
+	for y := -quiet; y < code.Size+quiet; y += 2 {
+		b.WriteString("  \x1b[30;107m")
+		for x := -quiet; x < code.Size+quiet; x++ {
+			switch top, bottom := dark(x, y), dark(x, y+1); {
+			case top && bottom:
+				b.WriteString("█")
+			case top:
+				b.WriteString("▀")
+			case bottom:
+				b.WriteString("▄")
+			default:
+				b.WriteString(" ")
+			}
+		}
+		b.WriteString("\x1b[0m\n")
+	}
+	return b.String()
+}

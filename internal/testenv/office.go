@@ -1,0 +1,60 @@
+package testenv
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Office is a gateway between two networks, a node on one and a phone on the other.
+// The phone has no route to the node.
+type Office struct {
+	NodeHost, GateHost, PhoneHost *Host
+
+	GatewayAddr    string // as the phone knows it
+	GatewayForNode string // as the node knows it
+	PhoneLink      string // a pairing link that was not used yet
+	JoinToken      string
+
+	Gateway, Node *Service
+}
+
+// NewOffice makes the networks and starts a gateway.
+func NewOffice(t testing.TB) *Office {
+	t.Helper()
+	lab := NewLab(t)
+	o := &Office{NodeHost: lab.Host("node"), GateHost: lab.Host("gateway"), PhoneHost: lab.Host("phone")}
+	o.GatewayForNode = lab.Network(o.NodeHost, o.GateHost)[1]
+	o.GatewayAddr = lab.Network(o.PhoneHost, o.GateHost)[1]
+	o.Gateway = &Service{t: t, Host: o.GateHost, Data: t.TempDir()}
+	o.Gateway.Run = func() *exec.Cmd {
+		return Command(o.GateHost, []string{
+			"PLATEN_GATEWAY_NAMES=" + o.GatewayAddr + "," + o.GatewayForNode,
+			"PLATEN_GATEWAY_PUBLICADDRESS=" + o.GatewayAddr,
+		}, "--data", o.Gateway.Data, "gateway")
+	}
+	o.StartGateway()
+	return o
+}
+
+// StartGateway starts the gateway, again if it was killed, and reads its links.
+func (o *Office) StartGateway() {
+	o.Gateway.t.Helper()
+	o.Gateway.Start()
+	o.Gateway.URL = o.Gateway.Await(BrowserLine, StartTimeout)[1]
+	o.PhoneLink = o.Gateway.Await(PhoneLine, StartTimeout)[1]
+	o.JoinToken = o.Gateway.Await(JoinLine, StartTimeout)[1]
+}
+
+// StartNode enrols and starts the node, and waits for its link.
+func (o *Office) StartNode(t testing.TB, env ...string) {
+	t.Helper()
+	o.Node = &Service{t: t, Host: o.NodeHost, Data: t.TempDir()}
+	join := []string{"--join", o.JoinToken}
+	o.Node.Run = func() *exec.Cmd {
+		args := append([]string{"--data", o.Node.Data, "node"}, join...)
+		join = nil // once
+		return Command(o.NodeHost, env, args...)
+	}
+	o.Node.Start()
+	o.Node.Await(LinkedLine, StartTimeout)
+}

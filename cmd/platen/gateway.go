@@ -83,7 +83,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 	if g.state, err = state.Open(s.ctx, state.Config{Dir: filepath.Join(s.storage(), "nats"), Log: g.log}); err != nil {
 		return nil, err
 	}
-	hosts, err := access.NewHosts(ownHosts(g.cfg.Gateway.Names)...)
+	hosts, err := access.NewHosts(ownNames(g.cfg.Gateway.Names)...)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ import (
 func main() {
 	// First of all: a worker that ran on into the commands would start nodes that start workers.
 	if driver.IsWorker(os.Args) {
-		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New()}, imaging.Standard()))
+		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New()}, imaging.Codecs{}))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -84,9 +84,13 @@ func (s *session) newNode() (*nodeService, error) {
 	if n.ca, err = identity.LoadCA(n.keys(), n.name); err != nil {
 		return nil, err
 	}
-	n.store, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Storage.Reserve})
+	var found pagestore.Recovery
+	n.store, found, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Storage.Reserve})
 	if err != nil {
 		return nil, err
+	}
+	if len(found.Lost) > 0 {
+		n.log.Error("stored pages are damaged or missing", "pages", found.Lost)
 	}
 	if n.node, err = n.makeNode(); err != nil {
 		return nil, errors.Join(err, n.store.Close())
@@ -101,7 +105,7 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 	}
 	workers := driver.FindWorkers(self, "")
 	workers.Log = n.log
-	hosts, err := access.NewHosts(ownHosts(n.cfg.Node.Names)...)
+	hosts, err := access.NewHosts(ownNames(n.cfg.Node.Names)...)
 	if err != nil {
 		return nil, err
 	}

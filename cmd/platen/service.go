@@ -124,15 +124,20 @@ func (b *base) browserTLS(ca *identity.CA, names []string) *tls.Config {
 
 // ownHosts are the names and addresses by which this machine is reached.
 func ownHosts(names []string) []string {
-	hosts := slices.Clone(names)
-	if host, err := os.Hostname(); err == nil && host != "" {
-		hosts = append(hosts, host, host+".local")
-	}
-	hosts = append(hosts, "localhost", "127.0.0.1", "::1")
+	hosts := append(ownNames(names), "127.0.0.1", "::1")
 	for _, ip := range lanAddresses() {
 		hosts = append(hosts, ip.String())
 	}
-	return slices.Compact(slices.Sorted(slices.Values(hosts)))
+	return hosts
+}
+
+// ownNames are the configured names and the machine's own.
+func ownNames(names []string) []string {
+	own := append(slices.Clone(names), "localhost")
+	if host, err := os.Hostname(); err == nil && host != "" {
+		own = append(own, host, host+".local")
+	}
+	return slices.Compact(slices.Sorted(slices.Values(own)))
 }
 
 // lanAddresses are the machine's addresses that other devices can use, IPv4 first.

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/node/driver"
+)
+
+type checkCmd struct{}
+
+// Run looks at everything that a start depends on and reports all of it.
+func (checkCmd) Run(s *session) error {
+	c := &checks{session: s}
+	cfg := c.configuration()
+	c.folder()
+	if _, err := s.running(); err == nil {
+		c.good("service", "one runs on this data folder")
+	} else {
+		c.ports(cfg)
+	}
+	c.drivers(cfg)
+	if c.faults > 0 {
+		return fmt.Errorf("%d of the checks failed", c.faults)
+	}
+	return nil
+}
+
+// checks prints a line for each thing that was looked at.
+type checks struct {
+	*session
+	faults int
+}
+
+func (c *checks) good(what, text string) { fmt.Fprintf(c.stdout, "ok     %-14s %s\n", what, text) }
+
+func (c *checks) bad(what string, err error) {
+	c.faults++
+	fmt.Fprintf(c.stdout, "FAULT  %-14s %v\n", what, err)
+}
+
+// configuration returns the defaults where the file is wrong, so that the other
+// checks can go on.
+func (c *checks) configuration() *config.Config {
+	cfg, err := c.loadConfig()
+	var faults config.Faults
+	switch {
+	case errors.As(err, &faults):
+		for _, f := range faults {
+			c.bad("configuration", errors.New(f.String()))
+		}
+	case err != nil:
+		c.bad("configuration", err)
+	default:
+		c.good("configuration", "no faults")
+		return cfg
+	}
+	return config.Default()
+}
+
+func (c *checks) folder() {
+	if err := os.MkdirAll(c.data, 0o700); err != nil {
+		c.bad("data folder", err)
+		return
+	}
+	f, err := os.CreateTemp(c.data, ".check-*")
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		c.bad("data folder", err)
+		return
+	}
+	c.good("data folder", c.data)
+}
+
+func (c *checks) ports(cfg *config.Config) {
+	for what, port := range map[string]int{"node HTTP": cfg.Node.HTTPPort, "node HTTPS": cfg.Node.HTTPSPort} {
+		l, err := listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			c.bad(what, err)
+			continue
+		}
+		l.Close()
+		c.good(what, fmt.Sprintf("port %d is free", port))
+	}
+}
+
+// driverTimeout bounds the search for devices: some back ends take many seconds.
+const driverTimeout = 30 * time.Second
+
+func (c *checks) drivers(cfg *config.Config) {
+	self, err := os.Executable()
+	if err != nil {
+		c.bad("drivers", err)
+		return
+	}
+	workers := driver.FindWorkers(self, "")
+	c.good("worker", filepath.Base(workers.Path))
+	for _, name := range cfg.Node.Drivers {
+		ctx, cancel := context.WithTimeout(c.ctx, driverTimeout)
+		devices, err := workers.Devices(ctx, name)
+		cancel()
+		var missing *driver.Missing
+		switch {
+		case errors.As(err, &missing):
+			c.bad("driver "+name, errors.New(missing.Hint))
+		case err != nil:
+			c.bad("driver "+name, err)
+		default:
+			c.good("driver "+name, fmt.Sprintf("%d devices", len(devices)))
+		}
+	}
+}

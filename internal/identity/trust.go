@@ -1,0 +1,39 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+)
+
+// ErrWrongCA is the error of a server whose certificate is not of the pinned CA.
+var ErrWrongCA = errors.New("the server's certificate is not of the installation that was paired with")
+
+// TrustCA is how a program that knows the pin of an installation's CA (CA.Pin)
+// connects to it: that CA vouches for the server's name, and nobody else does. Of a
+// server that is called by its address TLS tells no name; the CA's word is enough
+// then, because it signs for its own installation only.
+func TrustCA(pin string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, // the system's roots are not asked: VerifyConnection decides
+		VerifyConnection:   func(state tls.ConnectionState) error { return verifyCA(state, pin) },
+	}
+}
+
+func verifyCA(state tls.ConnectionState, pin string) error {
+	roots := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+		if c.IsCA && base64.RawURLEncoding.EncodeToString(sum[:]) == pin {
+			roots.AddCert(c)
+		}
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: state.ServerName})
+	if err != nil {
+		return errors.Join(ErrWrongCA, err)
+	}
+	return nil
+}

@@ -6,7 +6,7 @@ SHELL       := /bin/bash
 
 export CGO_ENABLED ?= 0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS  := -s -w -X github.com/platen-scan/platen/internal/version.version=$(VERSION)
+LDFLAGS  := -s -w -X github.com/platen-scan/platen/internal/version.release=$(VERSION)
 WEB_SRC  := $(shell git ls-files -co --exclude-standard web 2>/dev/null | grep -v '^web/e2e/' || find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 GO_SRC   := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum proto/openapi.yaml 2>/dev/null || find . -name '*.go')
 

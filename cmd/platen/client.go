@@ -97,6 +97,18 @@ func done(res *http.Response, err error) error {
 
 func ownEndpoint(data string) string { return filepath.Join(data, "keys", ownEndpointFile) }
 
+// everyPage reads a list to its end; list fetches one page of it.
+func everyPage(list func(limit *int, cursor *string) (next string, err error)) error {
+	const limit = 200 // the most that the API gives
+	for cursor := (*string)(nil); ; {
+		next, err := list(new(limit), cursor)
+		if err != nil || next == "" {
+			return err
+		}
+		cursor = &next
+	}
+}
+
 // readEndpoint reads what a running service left in its data folder.
 func readEndpoint(data string) (endpoint, error) {
 	var e endpoint

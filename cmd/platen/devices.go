@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -60,46 +61,42 @@ const lookTimeout = 30 * time.Second
 
 // scanners lists all scanners, waiting while a node still looks for them.
 func (s *session) scanners(c *client) (api.ScannerList, error) {
-	var all api.ScannerList
-	deadline := time.Now().Add(lookTimeout)
-	for params := (api.ListScannersParams{Limit: 200}); ; {
-		page, err := decode[api.ScannerList](c.ListScanners(s.ctx, &params))
-		if err != nil {
+	return s.look(c, func(api.ScannerList) bool { return false })
+}
+
+// look lists scanners until no node looks for more or the list is enough.
+func (s *session) look(c *client, enough func(api.ScannerList) bool) (api.ScannerList, error) {
+	for deadline := time.Now().Add(lookTimeout); ; {
+		var all api.ScannerList
+		err := everyPage(func(limit *int, cursor *string) (string, error) {
+			page, err := decode[api.ScannerList](c.ListScanners(s.ctx, &api.ListScannersParams{Limit: limit, Cursor: cursor}))
+			page.Items = append(all.Items, page.Items...)
+			all = page
+			return page.Next, err
+		})
+		if err != nil || !all.Looking || enough(all) || time.Now().After(deadline) {
 			return all, err
 		}
-		switch {
-		case page.Looking && params.Cursor == "" && time.Now().Before(deadline):
-			if err := sleep(s.ctx, 100*time.Millisecond); err != nil {
-				return all, err
-			}
-			continue
-		case params.Cursor == "":
-			all = page
-		default:
-			all.Items = append(all.Items, page.Items...)
+		if err := sleep(s.ctx, 50*time.Millisecond); err != nil {
+			return all, err
 		}
-		if page.Next == "" {
-			all.Next = ""
-			return all, nil
-		}
-		params.Cursor = page.Next
 	}
 }
 
 // find picks the scanner that the user named by ID, by name, or by a part of its name.
 // Without a word there must be one scanner only.
 func (s *session) find(c *client, word string) (scan.Scanner, error) {
-	list, err := s.scanners(c)
+	is := func(sc scan.Scanner) bool { return sc.ID == word || strings.EqualFold(sc.Name, word) }
+	list, err := s.look(c, func(l api.ScannerList) bool { return slices.ContainsFunc(l.Items, is) })
 	if err != nil {
 		return scan.Scanner{}, err
 	}
 	var exact, partial []scan.Scanner
 	for _, sc := range list.Items {
-		name, w := strings.ToLower(sc.Name), strings.ToLower(word)
 		switch {
-		case sc.ID == word || name == w:
+		case is(sc):
 			exact = append(exact, sc)
-		case strings.Contains(name, w):
+		case strings.Contains(strings.ToLower(sc.Name), strings.ToLower(word)):
 			partial = append(partial, sc)
 		}
 	}
@@ -111,7 +108,7 @@ func (s *session) find(c *client, word string) (scan.Scanner, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(list.Items) == 0 && len(list.Faults) > 0:
-		return scan.Scanner{}, errors.New("no scanner found; driver " + list.Faults[0].Driver + ": " + list.Faults[0].Reason)
+		return scan.Scanner{}, fmt.Errorf("no scanner found; driver %s: %s", list.Faults[0].Driver, list.Faults[0].Reason)
 	case len(list.Items) == 0:
 		return scan.Scanner{}, errors.New("no scanner found; check that it is switched on and connected")
 	case len(found) == 0:

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -62,12 +60,12 @@ type gatewayService struct {
 }
 
 func (s *session) newGateway() (g *gatewayService, err error) {
-	b, err := s.newBase()
+	b, err := s.newBase(slog.LevelDebug)
 	if err != nil {
 		return nil, err
 	}
 	g = &gatewayService{base: b}
-	b.name = b.cfg.Gateway.Name
+	b.name = nameOr(b.cfg.Gateway.Name)
 	defer func() {
 		if err != nil {
 			g.close()
@@ -149,11 +147,6 @@ func (g *gatewayService) introduce() error {
 	return nil
 }
 
-func (s *session) printToken(t api.JoinToken) {
-	fmt.Fprintf(s.stdout, "  %-15s platen node --join %s\n  %-15s works once, until %s\n", "nodes", t.Token, "",
-		t.Expires.Local().Format(time.TimeOnly))
-}
-
 // port is the gateway's one port for browsers and links.
 func (g *gatewayService) port() int {
 	_, port, _ := net.SplitHostPort(g.front.Addr().String())
@@ -211,69 +204,4 @@ func resetKey(keys string) (key [32]byte, err error) {
 	}
 	rand.Read(key[:])
 	return key, writePrivate(name, key[:])
-}
-
-type gatewayTokenCmd struct {
-	Label string `help:"For people, as 'Second floor'." placeholder:"TEXT"`
-	JSON  bool   `help:"Print JSON."`
-}
-
-func (cmd *gatewayTokenCmd) Run(s *session) error {
-	c, err := s.running()
-	if err != nil {
-		return err
-	}
-	t, err := decode[api.JoinToken](c.CreateJoinToken(s.ctx, api.JoinTokenRequest{Label: cmd.Label}))
-	if err != nil {
-		return err
-	}
-	if cmd.JSON {
-		return printJSON(s.stdout, t)
-	}
-	s.printToken(t)
-	return nil
-}
-
-type gatewayNodesCmd struct {
-	JSON bool `help:"Print JSON."`
-}
-
-func (cmd *gatewayNodesCmd) Run(s *session) error {
-	c, err := s.running()
-	if err != nil {
-		return err
-	}
-	nodes := []api.Node{}
-	for params := (api.ListNodesParams{Limit: 200}); ; {
-		list, err := decode[api.NodeList](c.ListNodes(s.ctx, &params))
-		if err != nil {
-			return err
-		}
-		nodes = append(nodes, list.Items...)
-		if params.Cursor = list.Next; params.Cursor == "" {
-			break
-		}
-	}
-	if cmd.JSON {
-		return printJSON(s.stdout, nodes)
-	}
-	tw := tabwriter.NewWriter(s.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "NAME\tSTATE\tSINCE\tROAD\tSCANNERS\tVERSION\tID")
-	for _, n := range nodes {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", n.Name, n.State, n.Since.Local().Format(time.DateTime),
-			strings.ToUpper(n.Road), n.Scanners, n.Version, n.ID)
-	}
-	return tw.Flush()
-}
-
-type gatewayRevokeCmd struct {
-	Node string `arg:"" help:"The node's ID."`
-}
-
-func (cmd *gatewayRevokeCmd) Run(s *session) error {
-	c, err := s.running()
-	if err != nil {
-		return err
-	}
-	return done(c.RevokeNode(s.ctx, cmd.Node))
 }

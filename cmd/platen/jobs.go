@@ -33,19 +33,17 @@ func (cmd *jobsListCmd) Run(s *session, parent *jobsCmd) error {
 	}
 	defer closer()
 	jobs := []scan.Job{}
-	for params := (api.ListJobsParams{Limit: 200}); ; {
-		page, err := decode[api.JobList](c.ListJobs(s.ctx, &params))
-		if err != nil {
-			return err
-		}
+	err = everyPage(func(limit *int, cursor *string) (string, error) {
+		page, err := decode[api.JobList](c.ListJobs(s.ctx, &api.ListJobsParams{Limit: limit, Cursor: cursor}))
 		for _, j := range page.Items {
 			if cmd.All || !j.State.Terminal() {
 				jobs = append(jobs, j)
 			}
 		}
-		if params.Cursor = page.Next; params.Cursor == "" {
-			break
-		}
+		return page.Next, err
+	})
+	if err != nil {
+		return err
 	}
 	if cmd.JSON {
 		return printJSON(s.stdout, jobs)
@@ -98,15 +96,13 @@ func (cmd *jobPagesCmd) Run(s *session, parent *jobsCmd) error {
 	}
 	defer closer()
 	pages := []scan.Page{}
-	for params := (api.ListPagesParams{Limit: 200}); ; {
-		list, err := decode[api.PageList](c.ListPages(s.ctx, cmd.Job, &params))
-		if err != nil {
-			return err
-		}
+	err = everyPage(func(limit *int, cursor *string) (string, error) {
+		list, err := decode[api.PageList](c.ListPages(s.ctx, cmd.Job, &api.ListPagesParams{Limit: limit, Cursor: cursor}))
 		pages = append(pages, list.Items...)
-		if params.Cursor = list.Next; params.Cursor == "" {
-			break
-		}
+		return list.Next, err
+	})
+	if err != nil {
+		return err
 	}
 	if cmd.JSON {
 		return printJSON(s.stdout, pages)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 
@@ -16,7 +17,7 @@ type localCmd struct {
 }
 
 func (cmd *localCmd) Run(s *session) error {
-	n, err := s.newNode()
+	n, err := s.newNode(slog.LevelDebug)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -29,7 +30,7 @@ type nodeCmd struct {
 }
 
 func (cmd *nodeCmd) Run(s *session) error {
-	n, err := s.newNode()
+	n, err := s.newNode(slog.LevelDebug)
 	if err != nil {
 		return err
 	}
@@ -74,13 +75,13 @@ type listener struct {
 }
 
 // newNode opens the data folder and makes the node. Nothing listens yet.
-func (s *session) newNode() (*nodeService, error) {
-	b, err := s.newBase()
+func (s *session) newNode(logLevel slog.Level) (*nodeService, error) {
+	b, err := s.newBase(logLevel)
 	if err != nil {
 		return nil, err
 	}
 	n := &nodeService{base: b}
-	b.name = b.cfg.Node.Name
+	b.name = nameOr(b.cfg.Node.Name)
 	if n.ca, err = identity.LoadCA(n.keys(), n.name); err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func (n *nodeService) serve(ready func() error) error {
 
 // startPrivateNode runs a node inside this command, for one command.
 func (s *session) startPrivateNode() (*client, func(), error) {
-	n, err := s.newNode()
+	n, err := s.newNode(slog.LevelWarn) // the command tells what goes on
 	if err != nil {
 		return nil, nil, err
 	}

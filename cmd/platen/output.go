@@ -17,11 +17,11 @@ import (
 
 // output is where the pages of a scan go.
 type output struct {
-	name     string      // as the user wrote it; with pattern, a format for one number
-	ext      string      // with the dot
-	pattern  bool        // a file a page
-	document string      // "pdf" or "tiff": all pages in one file
-	format   scan.Format // of single pages
+	name     string                             // as the user wrote it; with pattern, a format for one number
+	ext      string                             // with the dot
+	pattern  bool                               // a file a page
+	document api.GetDocumentContentParamsFormat // all pages in one file; "" for a file of one page
+	format   scan.Format                        // of single pages
 }
 
 var numberVerb = regexp.MustCompile(`%0?[0-9]{0,2}d`)
@@ -81,15 +81,14 @@ func (o output) fileOf(n int) string {
 // savePage fetches one committed page into its file.
 func (o output) savePage(ctx context.Context, c *client, p scan.Page) error {
 	return save(o.fileOf(p.N), func(w io.Writer) error {
-		return fetch(w)(c.GetPage(ctx, p.Job, p.N, &api.GetPageParams{Format: o.format}))
+		return fetch(w)(c.GetPage(ctx, p.Job, p.N, &api.GetPageParams{Format: &o.format}))
 	})
 }
 
 // saveDocument fetches all pages as one file.
 func (o output) saveDocument(ctx context.Context, c *client, document string) error {
 	return save(o.name, func(w io.Writer) error {
-		return fetch(w)(c.GetDocumentContent(ctx, document,
-			&api.GetDocumentContentParams{Format: api.GetDocumentContentParamsFormat(o.document)}))
+		return fetch(w)(c.GetDocumentContent(ctx, document, &api.GetDocumentContentParams{Format: &o.document}))
 	})
 }
 

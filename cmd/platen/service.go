@@ -31,7 +31,8 @@ type base struct {
 	token string // of this machine's commands
 }
 
-func (s *session) newBase() (*base, error) {
+// newBase logs from the configured level on, but nothing below least.
+func (s *session) newBase(least slog.Level) (*base, error) {
 	cfg, err := s.loadConfig()
 	if err != nil {
 		return nil, err
@@ -42,8 +43,19 @@ func (s *session) newBase() (*base, error) {
 	}
 	return &base{
 		session: s, cfg: cfg, self: self, token: scan.RandomText(52),
-		log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: cfg.Log.Level})),
+		log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, least)})),
 	}, nil
+}
+
+// nameOr is the configured name, or the computer's.
+func nameOr(name string) string {
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	if name == "" {
+		name = "Platen"
+	}
+	return name
 }
 
 func (s *session) loadConfig() (*config.Config, error) {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/ed25519"
 
 	"github.com/platen-scan/platen/proto/api"
 )
@@ -19,21 +20,30 @@ const (
 	RoadNode     Road = "node"     // a gateway's node side: mutual TLS, enrolled or joining nodes
 )
 
+// Sessions that are no records.
+const (
+	SessionLoopback = "loopback" // the machine's own user, by loopback trust or admin token
+	SubjectLocal    = "local"    // owns what SessionLoopback makes
+)
+
 // Caller is who a request speaks for once every check has passed.
 type Caller struct {
-	Session string   // session ID; "loopback" on the machine itself
-	Subject string   // owns jobs and documents: stable for one session, "local" on loopback
+	Session string   // session ID; SessionLoopback on the machine itself
+	Subject string   // owns jobs and documents: stable for one session, SubjectLocal on loopback
 	Role    api.Role // never more than the road allows
-	Origin  string   // the browser's, checked; "" if the request came from no web page
+	Origin  string   // of a foreign web page, checked; "" for this end's own page and for programs
 	Road    Road
-	Gateway string // pin of the gateway that vouches for the caller; "" without one
+	Gateway string            // pin of the gateway that vouches for the caller; "" without one
+	Key     ed25519.PublicKey // of the node that calls, on RoadNode
 }
 
 // May reports whether the caller's role is at least min.
-func (c Caller) May(min api.Role) bool { return rank(c.Role) >= rank(min) }
+func (c Caller) May(min api.Role) bool { return rank(c.Role) > 0 && rank(c.Role) >= rank(min) }
 
 // Sees reports whether the caller may see what belongs to owner.
-func (c Caller) Sees(owner string) bool { return c.May(api.RoleOperator) || c.Subject == owner }
+func (c Caller) Sees(owner string) bool {
+	return c.May(api.RoleOperator) || c.Subject != "" && c.Subject == owner
+}
 
 type callerKey struct{}
 
@@ -42,7 +52,7 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerOf is the caller of the request that ctx belongs to; the zero Caller, who
+// CallerOf is the caller of the request that ctx belongs to; one without a role, who
 // may nothing, for an anonymous one.
 func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)

@@ -8,7 +8,7 @@ import (
 
 // Records is where an end keeps sessions, pairings and join tokens: a table of a
 // node's SQLite file, a key-value bucket of a gateway's NATS. Keys are ASCII words
-// joined with dots, as "session.<hash>". Every write is durable when it returns.
+// joined with dots, as "session.<id>". Every write is durable when it returns.
 type Records interface {
 	// Get returns the value and its revision; ErrNoRecord if there is none or its time is up.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)

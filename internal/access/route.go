@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/platen-scan/platen/proto/api"
 )
@@ -23,8 +24,11 @@ type Route struct {
 // Policy says who may use a route. Its zero value allows nobody and is refused when
 // the guard is built: every route must name its policy.
 type Policy struct {
-	kind policyKind
-	min  api.Role
+	kind     policyKind
+	min      api.Role
+	often    quota
+	parallel int
+	direct   bool
 }
 
 type policyKind int
@@ -38,7 +42,13 @@ const (
 	policyNode                 // a node by its TLS key
 )
 
-// Anonymous lets anybody in whose Host and Origin pass.
+// quota is so many requests in a period; the zero quota has no bound.
+type quota struct {
+	n   int
+	per time.Duration
+}
+
+// Anonymous lets anybody in whose Host and Origin pass. Over a link it still takes a grant.
 func Anonymous() Policy { return Policy{kind: policyAnonymous} }
 
 // Probe is Anonymous for the one resource that every origin may read; see GET /service.
@@ -47,11 +57,51 @@ func Probe() Policy { return Policy{kind: policyProbe} }
 // AtLeast asks for a caller whose role is min or more.
 func AtLeast(min api.Role) Policy { return Policy{kind: policyRole, min: min} }
 
-// LinkOnly asks for the gateway itself, over the link.
+// LinkOnly asks for the gateway itself, over the link. On other roads there is no such route.
 func LinkOnly() Policy { return Policy{kind: policyLink} }
 
-// NodeOnly asks for a node by its TLS key.
+// NodeOnly asks for a node by its TLS key. On other roads than RoadNode there is no
+// such route, and RoadNode has no other.
 func NodeOnly() Policy { return Policy{kind: policyNode} }
+
+// Limit bounds how often one session may use the route: n requests in any period,
+// then too-many-requests.
+func (p Policy) Limit(n int, per time.Duration) Policy {
+	p.often = quota{n, per}
+	return p
+}
+
+// Parallel bounds how many answers of the route one session may be receiving at
+// once. One more waits for up to ten seconds, then it is too-many-requests.
+func (p Policy) Parallel(n int) Policy {
+	p.parallel = n
+	return p
+}
+
+// Direct takes the route off links: a gateway cannot use it for anybody.
+func (p Policy) Direct() Policy {
+	p.direct = true
+	return p
+}
+
+// On reports whether a route with this policy exists on the road.
+func (p Policy) On(road Road) bool {
+	switch p.kind {
+	case policyLink:
+		return road == RoadLink
+	case policyNode:
+		return road == RoadNode
+	case policyAnonymous, policyProbe, policyRole:
+		return road != RoadNode && !(p.direct && road == RoadLink)
+	}
+	return false
+}
+
+// Role is the least role that the policy asks for; "" if it asks for none.
+func (p Policy) Role() api.Role { return p.min }
+
+// Probes reports whether every origin may read the anonymous answer.
+func (p Policy) Probes() bool { return p.kind == policyProbe }
 
 // rank orders the roles: kiosk < user < operator < admin. An unknown role is below all.
 func rank(r api.Role) int {
@@ -66,4 +116,12 @@ func rank(r api.Role) int {
 		return 4
 	}
 	return 0
+}
+
+// lower is the lesser of two roles.
+func lower(a, b api.Role) api.Role {
+	if rank(a) < rank(b) {
+		return a
+	}
+	return b
 }

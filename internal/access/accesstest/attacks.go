@@ -1,0 +1,219 @@
+package accesstest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// attacks are those that make sense on the road.
+func attacks(road access.Road, route access.Route) []attack {
+	list := []attack{
+		{"rebinding host", withHost("evil.example:18623")},
+		{"host with a right beginning", withHost("192.0.2.10.evil.example:18623")},
+		{"host without its port", withHost("localhost")},
+		{"userinfo in host", withHost("192.0.2.10:18623@evil.example")},
+		{"empty host", withHost("")},
+		{"Host beside :authority", withHeader(problem.HostNotAllowed, "Host", "evil.example")},
+		{"method that is not there", wrongMethod},
+	}
+	if road == access.RoadLink {
+		list = append(list,
+			attack{"no grant", unsigned(problem.GrantRequired)},
+			attack{"two grants", twoGrants},
+			attack{"grant for another path", grantElsewhere},
+			attack{"cookie in place of a grant", withHeader(problem.GrantRequired, "Cookie", "__Host-platen=x")},
+		)
+	} else {
+		list = append(list, browserAttacks(route)...)
+	}
+	list = append(list, attack{"role too low", lowRole}, attack{"body too large", largeBody}, attack{"unknown member", unknownMember})
+	for name := range examples {
+		if strings.Contains(route.Path, name) {
+			for _, bad := range badIDs(name) {
+				list = append(list, attack{"bad ID " + bad[:min(len(bad), 40)], withID(name, bad)})
+			}
+		}
+	}
+	return list
+}
+
+// browserAttacks are what web pages and their victims' browsers send.
+func browserAttacks(route access.Route) []attack {
+	list := []attack{
+		{"preflight of a foreign origin", preflight(foreign)},
+		{"preflight of null", preflight("null")},
+		{"two Authorization headers", unlessOpen(withHeader(problem.SessionRequired, "Authorization", "Bearer a", "Bearer b"))},
+		{"unknown bearer token", unlessOpen(withHeader(problem.SessionExpired, "Authorization",
+			"Bearer "+strings.Repeat("a", 20)+"."+strings.Repeat("a", 52)))},
+		{"no session", unlessOpen(unsigned(problem.SessionRequired))},
+	}
+	if route.Policy.Probes() {
+		return list
+	}
+	for _, origin := range []string{
+		foreign, "null", "", "https://192.0.2.10", "https://192.0.2.10:18624", "http://192.0.2.10:18623",
+		"https://192.0.2.10:18623.evil.example", "https://evil.example#https://192.0.2.10:18623",
+		"https://192.0.2.10:18623@evil.example", "https://192.0.2.10:18623/", "file://",
+	} {
+		list = append(list, attack{"origin " + origin, signedWithHeader(problem.OriginNotAllowed, "Origin", origin)})
+	}
+	return append(list,
+		attack{"two origins", signedWithHeader(problem.OriginNotAllowed, "Origin", "https://"+LANHost, foreign)},
+		attack{"cross-site fetch", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "cross-site")},
+		attack{"same-site fetch", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-site")},
+		attack{"two Sec-Fetch-Site", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-origin", "cross-site")},
+		attack{"cookie of nobody", unlessOpen(cookieOfNobody)},
+	)
+}
+
+// betweenEnds reports whether the route is for our own other end and for no user.
+func betweenEnds(route access.Route) bool { return !route.Policy.On(access.RoadLAN) }
+
+type maker = func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code)
+
+func unsigned(want problem.Code) maker {
+	return func(w Walker, _ *testing.T, route access.Route) (*http.Request, problem.Code) {
+		if w.Road == access.RoadLink && betweenEnds(route) {
+			return nil, ""
+		}
+		return w.request(route), want
+	}
+}
+
+// unlessOpen leaves out routes that take callers without a session.
+func unlessOpen(m maker) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		if route.Policy.Role() == "" {
+			return nil, ""
+		}
+		return m(w, t, route)
+	}
+}
+
+func withHost(host string) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		r := w.signed(t, route, w.request(route))
+		r.Host = host
+		return r, problem.HostNotAllowed
+	}
+}
+
+func withHeader(want problem.Code, name string, values ...string) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		r, unsignedWant := unsigned(want)(w, t, route)
+		if r != nil {
+			r.Header[name] = values
+		}
+		return r, unsignedWant
+	}
+}
+
+func signedWithHeader(want problem.Code, name string, values ...string) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		r := w.signed(t, route, w.request(route))
+		r.Header[name] = values
+		return r, want
+	}
+}
+
+func wrongMethod(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	r := NewRequest(w.Road, "PROPFIND", FillPath(route.Path), "")
+	return r, problem.MethodNotAllowed
+}
+
+func preflight(origin string) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		r := NewRequest(w.Road, http.MethodOptions, FillPath(route.Path), "")
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", route.Method)
+		r.Header.Set("Access-Control-Request-Private-Network", "true")
+		return r, problem.OriginNotAllowed
+	}
+}
+
+func cookieOfNobody(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	r := w.request(route)
+	name := "__Host-platen"
+	if r.TLS == nil {
+		name = "platen-18622"
+	}
+	r.AddCookie(&http.Cookie{Name: name, Value: strings.Repeat("a", 20) + "." + strings.Repeat("a", 52)})
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return r, problem.SessionExpired
+}
+
+func lowRole(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	below := map[api.Role]api.Role{api.RoleAdmin: api.RoleOperator, api.RoleOperator: api.RoleUser, api.RoleUser: api.RoleKiosk}
+	role, ok := below[route.Policy.Role()]
+	if !ok {
+		return nil, ""
+	}
+	r := w.request(route)
+	w.As(t, r, role)
+	return r, problem.PermissionDenied
+}
+
+func largeBody(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	if route.Method == http.MethodGet {
+		return nil, ""
+	}
+	target := w.request(route).URL.RequestURI()
+	body := `{"x":"` + strings.Repeat("x", int(route.MaxBody)) + `"}`
+	return w.signed(t, route, w.requestTo(route, target, body)), problem.BodyTooLarge
+}
+
+func unknownMember(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	if route.MaxBody == 0 || betweenEnds(route) {
+		return nil, "" // between our own ends members may be unknown
+	}
+	good := "{}"
+	if w.Body != nil && w.Body(route) != "" {
+		good = w.Body(route)
+	}
+	body := strings.Replace(good, "{", `{"noSuchMember":1,`, 1)
+	body = strings.Replace(body, ",}", "}", 1)
+	target := w.request(route).URL.RequestURI()
+	return w.signed(t, route, w.requestTo(route, target, body)), problem.UnknownField
+}
+
+func badIDs(name string) []string {
+	if name == "{n}" {
+		return []string{"0", "-1", "01", "x", "100001", "99999999999999999999"}
+	}
+	return []string{"x", "..%2f..%2fetc%2fpasswd", strings.Repeat("a", 500), "%00", "aaaaaaaaaaaaaaaa-xaaaaaaaaaaaaaaaaaaaa"}
+}
+
+func withID(name, bad string) maker {
+	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		target := FillPath(strings.Replace(route.Path, name, bad, 1))
+		body := ""
+		if route.MaxBody > 0 {
+			body = "{}"
+		}
+		return w.signed(t, route, w.requestTo(route, target, body)), problem.BadID
+	}
+}
+
+func twoGrants(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	if betweenEnds(route) {
+		return nil, ""
+	}
+	r := w.signed(t, route, w.request(route))
+	r.Header.Add(access.HeaderGrant, r.Header.Get(access.HeaderGrant))
+	return r, problem.GrantInvalid
+}
+
+func grantElsewhere(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+	if betweenEnds(route) {
+		return nil, ""
+	}
+	r, other := w.request(route), NewRequest(w.Road, route.Method, "/api/v1/elsewhere", "")
+	w.As(t, other, api.RoleAdmin)
+	r.Header.Set(access.HeaderGrant, other.Header.Get(access.HeaderGrant))
+	return r, problem.GrantInvalid
+}

@@ -1,0 +1,205 @@
+package access
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// HeaderGrant carries a gateway's grant over a link.
+const HeaderGrant = "Platen-Grant"
+
+// judgeCaller finds out who calls and whether the policy lets them. own says that
+// the browser vouches for our own page, foreign that another page is behind a probe.
+func (h *handler) judgeCaller(x *exchange, r *http.Request, p Policy, own, foreign bool) (Caller, error) {
+	if foreign {
+		x.readable = true
+		return Caller{Road: h.road}, nil
+	}
+	caller, err := h.identify(x, r, p, own)
+	if err == nil && p.kind == policyRole && !caller.May(p.min) {
+		err = problem.PermissionDenied.Error()
+	}
+	if isRefusal(err) && p.kind != policyRole && p.kind != policyNode && h.road != RoadLink {
+		caller, err = Caller{}, nil // credentials that do not hold are like none
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	x.readable = p.kind == policyProbe && caller.Session == ""
+	caller.Road = h.road
+	return caller, nil
+}
+
+// isRefusal tells what a caller's credentials did wrong from what went wrong here.
+func isRefusal(err error) bool {
+	var e *problem.Error
+	return errors.As(err, &e) && e.Code != problem.Internal
+}
+
+func (h *handler) identify(x *exchange, r *http.Request, p Policy, own bool) (Caller, error) {
+	ctx := r.Context()
+	switch p.kind {
+	case policyLink:
+		return Caller{}, nil // the road is the proof: its TLS pinned the gateway's key
+	case policyNode:
+		return h.identifyNode(ctx)
+	}
+	if h.road == RoadLink {
+		return h.identifyGrant(x, r)
+	}
+	if h.plain(r) {
+		return Caller{}, problem.PlainHTTPRefused.Error()
+	}
+	if values := r.Header.Values("Authorization"); len(values) > 0 {
+		return h.identifyBearer(ctx, r, x.at, values)
+	}
+	caller, err := h.identifyCookie(ctx, r, x.at, own)
+	if err != nil && h.trusts(ctx, r, x.at) {
+		return localCaller(), nil
+	}
+	return caller, err
+}
+
+// plain reports whether a request came unencrypted from another device, to an end
+// that does not take such.
+func (h *handler) plain(r *http.Request) bool {
+	return r.TLS == nil && !h.AllowPlainHTTP && (h.road == RoadLAN || h.road == RoadPublic)
+}
+
+func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
+	if h.PeerKey == nil {
+		return Caller{}, problem.NodeUnknown.Error()
+	}
+	key := h.PeerKey(ctx)
+	if key == nil {
+		return Caller{}, problem.NodeUnknown.Error()
+	}
+	return Caller{Subject: "node:" + identity.PinOf(key), Key: key}, nil
+}
+
+func (h *handler) identifyGrant(x *exchange, r *http.Request) (Caller, error) {
+	if h.Grants == nil || len(x.grants) == 0 {
+		return Caller{}, problem.GrantRequired.Error()
+	}
+	if len(x.grants) > 1 {
+		return Caller{}, problem.GrantInvalid.Error()
+	}
+	g, err := h.Grants.Verify(x.grants[0], r.Method, r.URL.EscapedPath())
+	if err != nil {
+		return Caller{}, err
+	}
+	return g.caller(h.MaxRole), nil
+}
+
+// stripLink takes from a link's request what a browser may have said to the gateway:
+// facts about it come in the grant alone.
+func stripLink(h http.Header) (grants []string) {
+	grants = h.Values(HeaderGrant)
+	for name := range h {
+		switch {
+		case name == HeaderGrant, name == "Cookie", name == "Authorization", name == "Origin", name == "Forwarded", name == "Via",
+			strings.HasPrefix(name, "X-Forwarded-"), strings.HasPrefix(name, "Sec-"):
+			delete(h, name)
+		}
+	}
+	return grants
+}
+
+func (h *handler) identifyBearer(ctx context.Context, r *http.Request, at Authority, values []string) (Caller, error) {
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
+		return Caller{}, problem.SessionRequired.Error()
+	}
+	if h.AdminToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(h.AdminToken)) == 1 {
+		if !fromThisMachine(r) || !isLoopbackName(at.Host) || forwarded(r) {
+			return Caller{}, problem.New(problem.SessionRequired, "This token is for programs on the machine itself.")
+		}
+		return localCaller(), nil
+	}
+	return h.callerOf(ctx, token, true)
+}
+
+func (h *handler) identifyCookie(ctx context.Context, r *http.Request, at Authority, own bool) (Caller, error) {
+	cookies := r.CookiesNamed(cookieName(r, at))
+	if len(cookies) == 0 {
+		return Caller{}, problem.SessionRequired.Error()
+	}
+	if changesState(r.Method) && !own {
+		return Caller{}, problem.CrossSite.Error() // the second net: cookies alone change nothing
+	}
+	// Another port's page on this host can set cookies too, so that there may be several.
+	err := error(problem.SessionRequired.Error())
+	for _, c := range cookies[:min(len(cookies), 4)] {
+		var caller Caller
+		if caller, err = h.callerOf(ctx, c.Value, false); err == nil || !isRefusal(err) {
+			return caller, err
+		}
+	}
+	return Caller{}, err
+}
+
+// cookieName keeps ends on different ports of one host apart. On HTTPS the prefix
+// makes browsers refuse the cookie from anybody else.
+func cookieName(r *http.Request, at Authority) string {
+	if r.TLS != nil {
+		return "__Host-platen"
+	}
+	return "platen-" + strconv.Itoa(int(at.Port))
+}
+
+func localCaller() Caller {
+	return Caller{Session: SessionLoopback, Subject: SubjectLocal, Role: api.RoleAdmin}
+}
+
+// trusts decides loopback trust: peer and Host are loopback, nothing forwarded the
+// request, and the peer's process belongs to the user who may (peer_linux.go).
+func (h *handler) trusts(ctx context.Context, r *http.Request, at Authority) bool {
+	if !h.LoopbackTrust || h.road != RoadLoopback || !isLoopbackName(at.Host) || forwarded(r) || !fromThisMachine(r) {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	local, _ := localAddr(r)
+	return h.ownsPeer(ctx, peer, local)
+}
+
+// forwarded reports whether a proxy touched the request: then its peer says nothing.
+func forwarded(r *http.Request) bool {
+	for name := range r.Header {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
+}
+
+func fromThisMachine(r *http.Request) bool {
+	ip := remoteIP(r)
+	local, ok := localAddr(r)
+	return ok && ip.IsLoopback() && local.Addr().Unmap().IsLoopback()
+}
+
+// remoteIP is the peer's address; the zero Addr where it is none.
+func remoteIP(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip.Unmap().WithZone("")
+}

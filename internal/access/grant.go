@@ -1,0 +1,86 @@
+package access
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+const (
+	grantPurpose  = "platen-grant/1"
+	grantLife     = 30 * time.Second
+	maxGrantLife  = 60 * time.Second
+	grantIDLength = 26 // base32 characters: 130 bits
+)
+
+// Grant is a gateway's signed permission for one request over a link: who asks, with
+// what role, for which method and path, at which node. The node checks all of it
+// again (GrantVerifier). It works once.
+type Grant struct {
+	ID       string    `json:"jti"`
+	Gateway  string    `json:"iss"` // pin of the gateway's key; Sign fills it in
+	Node     string    `json:"aud"` // node ID
+	Subject  string    `json:"sub"` // as in Caller, in the gateway's name space
+	Session  string    `json:"session"`
+	Role     api.Role  `json:"role"`
+	Origin   string    `json:"origin,omitempty"` // foreign web origin; "" for the gateway's own page and for programs
+	Method   string    `json:"method"`
+	Path     string    `json:"path"`          // escaped, without query
+	Job      string    `json:"job,omitempty"` // the job that the path is of; "" if of none
+	IssuedAt time.Time `json:"iat"`
+	Expires  time.Time `json:"exp"` // at most 60 s later
+}
+
+// NewGrant is the grant for a request that goes out to the node for the caller.
+func NewGrant(c Caller, node string, out *http.Request, now time.Time) Grant {
+	path := out.URL.EscapedPath()
+	return Grant{
+		ID: scan.RandomText(grantIDLength), Node: node,
+		Subject: c.Subject, Session: c.Session, Role: c.Role, Origin: c.Origin,
+		Method: out.Method, Path: path, Job: jobOf(path),
+		IssuedAt: now.UTC(), Expires: now.Add(grantLife).UTC(),
+	}
+}
+
+// Sign makes the value of HeaderGrant. The grant is the signer's whatever Gateway says.
+func (g Grant) Sign(gateway *identity.Identity) string {
+	g.Gateway = gateway.Pin()
+	return sign(gateway, grantPurpose, g.Node, g)
+}
+
+// caller is who the node takes the request to be from. A gateway's subjects have a
+// name space of their own, so that none can be taken for a user of the node itself.
+func (g Grant) caller(max api.Role) Caller {
+	const enough = 12 // characters of the pin: 72 bits
+	return Caller{
+		Session: "gw-" + g.Session, Subject: "gw-" + cut(g.Gateway, enough) + ":" + g.Subject,
+		Role: lower(g.Role, max), Origin: g.Origin, Road: RoadLink, Gateway: g.Gateway,
+	}
+}
+
+// jobOf is the job ID in the path of a job or of something that belongs to one.
+func jobOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "/api/v1/jobs/")
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}
+
+// timeClaims is the content of a time token.
+type timeClaims struct {
+	Time time.Time `json:"time"`
+}
+
+const timePurpose = "platen-time/1"
+
+// TimeToken is the gateway's clock, signed for one node: the member time of the hello
+// that begins a link. The node judges grants by it (GrantVerifier.SetClock).
+func TimeToken(gateway *identity.Identity, node string, now time.Time) string {
+	return sign(gateway, timePurpose, node, timeClaims{now.UTC()})
+}

@@ -1,0 +1,61 @@
+package access
+
+import (
+	"net/http"
+	"strings"
+)
+
+// contentSecurityPolicy of our pages: nothing inline, nothing from elsewhere, in
+// nobody's frame. Scanned pages are shown from this origin or as blobs.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; " +
+	"connect-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+// HTMLHeaders sets what every HTML page of ours is sent with. A Guard sets it on the
+// HTML that its app handler answers; a listener without a guard calls it itself.
+func HTMLHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	commonHeaders(h)
+}
+
+func commonHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// finishHeaders runs just before the header is sent, so that it has the last word
+// over what handlers and, behind a gateway, nodes have set.
+func (x *exchange) finishHeaders() {
+	h := x.ResponseWriter.Header()
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			h.Del(name)
+		}
+	}
+	commonHeaders(h)
+	vary(h)
+	if x.readable {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	if x.api && h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	if strings.HasPrefix(h.Get("Content-Type"), "text/html") {
+		HTMLHeaders(h)
+	}
+	h.Set(HeaderRequestID, x.id)
+}
+
+// vary makes sure that Vary names Origin, once.
+func vary(h http.Header) {
+	for _, line := range h.Values("Vary") {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), "Origin") {
+				return
+			}
+		}
+	}
+	h.Add("Vary", "Origin")
+}

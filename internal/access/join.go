@@ -1,0 +1,236 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+const (
+	joinKey          = "join."
+	joinPrefix       = "platen-join."
+	joinLife         = 10 * time.Minute
+	joinSecretLength = 32 // base32 characters: 160 bits
+	maxJoinText      = 2048
+	maxJoinTries     = 5
+	maxJoinOpen      = 100
+	maxJoinAddresses = 16
+)
+
+// JoinToken is what a node needs to find a gateway, to know it and to be let in. Its
+// text goes to `platen node --join`.
+type JoinToken struct {
+	Addresses []string `json:"a"` // host:port, the best first
+	Pin       string   `json:"p"` // of the gateway's key: the first contact is already safe
+	ID        string   `json:"i"`
+	Secret    string   `json:"s"`
+}
+
+// String is the token's text.
+func (t JoinToken) String() string {
+	body, err := json.Marshal(t)
+	if err != nil {
+		panic(fmt.Sprintf("access: join token that is no JSON: %v", err)) // strings only
+	}
+	return joinPrefix + base64.RawURLEncoding.EncodeToString(body)
+}
+
+// Credential is the part that the node shows to the gateway: member token of the
+// join request.
+func (t JoinToken) Credential() string { return t.ID + "." + t.Secret }
+
+// ParseJoinToken reads a token's text. Errors are JoinTokenInvalid problems.
+func ParseJoinToken(s string) (JoinToken, error) {
+	var t JoinToken
+	encoded, ok := strings.CutPrefix(strings.TrimSpace(s), joinPrefix)
+	if !ok || len(encoded) > maxJoinText {
+		return t, problem.New(problem.JoinTokenInvalid, "A join token begins with %s", joinPrefix)
+	}
+	body, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || json.Unmarshal(body, &t) != nil {
+		return JoinToken{}, problem.New(problem.JoinTokenInvalid, "A part of the join token is missing or wrong.")
+	}
+	pin, err := base64.RawURLEncoding.DecodeString(t.Pin)
+	if err != nil || len(pin) != 32 || !isText(t.ID, shortIDLength) || !isText(t.Secret, joinSecretLength) ||
+		len(t.Addresses) == 0 || len(t.Addresses) > maxJoinAddresses {
+		return JoinToken{}, problem.New(problem.JoinTokenInvalid, "A part of the join token is missing or wrong.")
+	}
+	for _, a := range t.Addresses {
+		if parsed, err := ParseAuthority(a, 0); err != nil || parsed.Port == 0 {
+			return JoinToken{}, problem.New(problem.JoinTokenInvalid, "The join token holds a malformed address.")
+		}
+	}
+	return t, nil
+}
+
+// JoinTokens makes and redeems join tokens at a gateway.
+type JoinTokens struct {
+	Records Records
+	Now     func() time.Time // nil: time.Now
+}
+
+// joinRecord is kept until its time is up, also when used: the second try is told so.
+type joinRecord struct {
+	ID      string    `json:"id"`
+	Label   string    `json:"label,omitempty"`
+	Hash    []byte    `json:"hash"`
+	Expires time.Time `json:"expires"`
+	Node    string    `json:"node,omitempty"` // that used it
+	Tries   int       `json:"tries,omitempty"`
+}
+
+func (j *JoinTokens) now() time.Time {
+	if j.Now == nil {
+		return time.Now()
+	}
+	return j.Now()
+}
+
+// Create makes a token for the gateway with this pin at these addresses. The answer
+// is the only one that ever holds the token.
+func (j *JoinTokens) Create(ctx context.Context, addresses []string, pin, label string) (api.JoinToken, error) {
+	open, err := j.open(ctx)
+	if err != nil {
+		return api.JoinToken{}, err
+	}
+	if len(open) >= maxJoinOpen {
+		return api.JoinToken{}, problem.New(problem.TooManyRequests, "%d join tokens are open.", len(open)).After(joinLife)
+	}
+	t := JoinToken{Addresses: addresses, Pin: pin, ID: scan.RandomText(shortIDLength), Secret: scan.RandomText(joinSecretLength)}
+	if _, err := ParseJoinToken(t.String()); err != nil {
+		return api.JoinToken{}, fmt.Errorf("making a join token: %w", errors.New(err.Error()))
+	}
+	r := joinRecord{ID: t.ID, Label: label, Hash: hash(t.Secret), Expires: j.now().Add(joinLife)}
+	value, err := json.Marshal(r)
+	if err != nil {
+		return api.JoinToken{}, fmt.Errorf("encoding a join token: %w", err)
+	}
+	if _, err := j.Records.Create(ctx, joinKey+r.ID, value, r.kept()); err != nil {
+		return api.JoinToken{}, fmt.Errorf("storing a join token: %w", err)
+	}
+	answer := r.describe()
+	answer.Token = t.String()
+	return answer, nil
+}
+
+// kept is until when a record is remembered, so that a late node is told the cause.
+func (r joinRecord) kept() time.Time { return r.Expires.Add(joinLife) }
+
+func (r joinRecord) describe() api.JoinToken {
+	return api.JoinToken{Id: r.ID, Label: r.Label, Expires: scan.At(r.Expires)}
+}
+
+// Redeem uses the token up for the node. The same node may do it again, because its
+// first answer may have been lost; any other gets JoinTokenUsed. Five wrong secrets
+// void the token.
+func (j *JoinTokens) Redeem(ctx context.Context, credential, node string) error {
+	id, secret, ok := strings.Cut(credential, ".")
+	if !ok || !isText(id, shortIDLength) || !isText(secret, joinSecretLength) {
+		return problem.JoinTokenInvalid.Error()
+	}
+	return withRetry(ctx, func() error {
+		r, revision, err := j.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		if subtle.ConstantTimeCompare(r.Hash, hash(secret)) != 1 {
+			return j.wrong(ctx, r, revision)
+		}
+		switch {
+		case r.Node == node:
+			return nil
+		case r.Node != "":
+			return problem.JoinTokenUsed.Error()
+		case !j.now().Before(r.Expires):
+			return problem.JoinTokenExpired.Error()
+		}
+		r.Node = node
+		return j.write(ctx, r, revision)
+	})
+}
+
+func (j *JoinTokens) wrong(ctx context.Context, r joinRecord, revision uint64) error {
+	if r.Tries++; r.Tries >= maxJoinTries {
+		if err := j.Delete(ctx, r.ID); err != nil {
+			return err
+		}
+		return problem.JoinTokenInvalid.Error()
+	}
+	if err := j.write(ctx, r, revision); err != nil {
+		return err
+	}
+	return problem.JoinTokenInvalid.Error()
+}
+
+func (j *JoinTokens) read(ctx context.Context, id string) (joinRecord, uint64, error) {
+	value, revision, err := j.Records.Get(ctx, joinKey+id)
+	if errors.Is(err, ErrNoRecord) {
+		return joinRecord{}, 0, problem.JoinTokenInvalid.Error()
+	}
+	if err != nil {
+		return joinRecord{}, 0, fmt.Errorf("reading a join token: %w", err)
+	}
+	var r joinRecord
+	if err := json.Unmarshal(value, &r); err != nil {
+		return joinRecord{}, 0, fmt.Errorf("decoding a join token: %w", err)
+	}
+	return r, revision, nil
+}
+
+func (j *JoinTokens) write(ctx context.Context, r joinRecord, revision uint64) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding a join token: %w", err)
+	}
+	if _, err := j.Records.Update(ctx, joinKey+r.ID, value, r.kept(), revision); err != nil {
+		return fmt.Errorf("storing a join token: %w", err)
+	}
+	return nil
+}
+
+// List pages through the tokens that can still be used, without their secrets.
+func (j *JoinTokens) List(ctx context.Context, limit int, cursor string) (items []api.JoinToken, next string, err error) {
+	open, err := j.open(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	return pageOf(open, func(t api.JoinToken) string { return t.Id }, limit, cursor)
+}
+
+func (j *JoinTokens) open(ctx context.Context) ([]api.JoinToken, error) {
+	var open []api.JoinToken
+	err := j.Records.List(ctx, joinKey, func(_ string, value []byte) error {
+		var r joinRecord
+		if err := json.Unmarshal(value, &r); err != nil {
+			return err
+		}
+		if r.Node == "" && j.now().Before(r.Expires) {
+			open = append(open, r.describe())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing join tokens: %w", err)
+	}
+	slices.SortFunc(open, func(a, b api.JoinToken) int { return cmp.Compare(a.Id, b.Id) })
+	return open, nil
+}
+
+// Delete voids a token. It is silent where there is none.
+func (j *JoinTokens) Delete(ctx context.Context, id string) error {
+	if err := j.Records.Delete(ctx, joinKey+id); err != nil {
+		return fmt.Errorf("deleting a join token: %w", err)
+	}
+	return nil
+}

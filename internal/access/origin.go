@@ -1,0 +1,98 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// Origin is a web origin (RFC 6454): what a page may be told apart by. Origins are
+// compared as a whole and never as text that begins or ends alike.
+type Origin struct {
+	Scheme string // "http" or "https"
+	Authority
+}
+
+var errOrigin = errors.New("not a web origin")
+
+// ParseOrigin reads "https://host" or "https://host:port" and nothing after it.
+// Without a port it is the scheme's default.
+func ParseOrigin(s string) (Origin, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || scheme != "http" && scheme != "https" {
+		return Origin{}, fmt.Errorf("%w: it begins with neither http:// nor https://", errOrigin)
+	}
+	a, err := ParseAuthority(rest, defaultPort(scheme))
+	if err != nil {
+		return Origin{}, fmt.Errorf("%w: %w", errOrigin, err)
+	}
+	if strings.HasSuffix(strings.TrimSuffix(rest, fmt.Sprintf(":%d", a.Port)), ".") {
+		// To a browser localhost and localhost. are two origins.
+		return Origin{}, fmt.Errorf("%w: it ends with a dot", errOrigin)
+	}
+	return Origin{Scheme: scheme, Authority: a}, nil
+}
+
+// String is the form of an Origin header: no port where it is the scheme's default.
+func (o Origin) String() string {
+	if o.Port != defaultPort(o.Scheme) {
+		return o.Scheme + "://" + o.Authority.String()
+	}
+	if strings.Contains(o.Host, ":") {
+		return o.Scheme + "://[" + o.Host + "]"
+	}
+	return o.Scheme + "://" + o.Host
+}
+
+// fromOwnPage judges the Origin header. A request without one is no page's, or a
+// plain GET of our own page. No foreign origin is allowed.
+func fromOwnPage(r *http.Request, at Authority) (present bool, err error) {
+	values := r.Header.Values("Origin")
+	switch len(values) {
+	case 0:
+		return false, nil
+	case 1:
+		o, err := ParseOrigin(values[0])
+		if err == nil && o == (Origin{Scheme: scheme(r), Authority: at}) {
+			return true, nil
+		}
+	}
+	return true, problem.OriginNotAllowed.Error()
+}
+
+// fetchSite judges Sec-Fetch-Site, which browsers send to trustworthy addresses and
+// scripts cannot set. same-site is another origin and so as foreign as cross-site:
+// every port of localhost is same-site with every other.
+func fetchSite(r *http.Request) (ours bool, err error) {
+	values := r.Header.Values("Sec-Fetch-Site")
+	switch {
+	case len(values) == 0:
+		return false, nil
+	case len(values) == 1 && (values[0] == "same-origin" || values[0] == "none"):
+		return true, nil
+	}
+	return false, problem.CrossSite.Error()
+}
+
+// navigation reports whether a person follows a link to a page of ours, wherever it stands.
+func navigation(r *http.Request) bool {
+	is := func(name, value string) bool {
+		v := r.Header.Values(name)
+		return len(v) == 1 && v[0] == value
+	}
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document")
+}
+
+// changesState reports whether a method is one that may change something.
+func changesState(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	}
+	return true
+}

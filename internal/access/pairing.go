@@ -1,0 +1,238 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+const (
+	pairingKey          = "pairing."
+	pairingLife         = 3 * time.Minute
+	pairingKept         = 10 * time.Minute // after its life, so that a late device is told the cause
+	pairingSecretLength = 32               // base32 characters: 160 bits
+	maxOpenPairings     = 16
+)
+
+// pairing is the record of one code. Code and secret are kept as hashes; the code's
+// could be searched, but only by who reads our files, and for three minutes.
+type pairing struct {
+	ID      string           `json:"id"`
+	Role    api.Role         `json:"role"`
+	Label   string           `json:"label,omitempty"`
+	State   api.PairingState `json:"state"` // never expired: that is told by the time
+	Guessed bool             `json:"guessed,omitempty"`
+	Code    []byte           `json:"code"`
+	Secret  []byte           `json:"secret"`
+	Check   string           `json:"check,omitempty"`
+	Expires time.Time        `json:"expires"`
+}
+
+func (p pairing) state(now time.Time) api.PairingState {
+	if p.State == api.PairingStateOpen && !now.Before(p.Expires) {
+		return api.PairingStateExpired
+	}
+	return p.State
+}
+
+// refusal is why a pairing that is not open cannot be redeemed.
+func (p pairing) refusal(now time.Time) error {
+	switch p.state(now) {
+	case api.PairingStateOpen:
+		return nil
+	case api.PairingStateUsed:
+		return problem.PairingUsed.Error()
+	case api.PairingStateVoid:
+		if p.Guessed {
+			return problem.PairingTooMany.Error()
+		}
+	}
+	return problem.PairingExpired.Error()
+}
+
+func (p pairing) codeHash(code string) []byte { return hash(p.ID + " " + code) }
+
+func (p pairing) describe(now time.Time) api.Pairing {
+	return api.Pairing{Id: p.ID, Role: p.Role, Label: p.Label, State: p.state(now), Check: p.Check, Expires: scan.At(p.Expires)}
+}
+
+// PairingURL is what a QR code holds. All that is secret stands in the fragment, which
+// browsers do not send. base is as "https://192.168.1.5:18623"; caPin may be "".
+func PairingURL(base, secret, caPin string) string {
+	url := base + "/#pair=" + secret
+	if caPin != "" {
+		url += "&ca=" + caPin
+	}
+	return url
+}
+
+// CheckString is four symbols that people compare on two screens. They mean that
+// both ends know the same material, not that it is secret.
+func CheckString(material []byte) string {
+	const symbols = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // none that looks or sounds like another
+	sum := sha256.Sum256(material)
+	check := make([]byte, 4)
+	for i := range check {
+		check[i] = symbols[sum[i]%32]
+	}
+	return string(check)
+}
+
+// NewPairing makes a code that signs one device in with the role, once, within three
+// minutes. The answer is the only one that ever holds code, secret and URL. A start
+// command calls it for the first device; for others there is POST /pairings.
+func (g *Guard) NewPairing(ctx context.Context, role api.Role, label string) (api.Pairing, error) {
+	base := ""
+	if g.PairingBase != nil {
+		base = g.PairingBase()
+	}
+	return g.newPairing(ctx, role, label, base)
+}
+
+func (g *Guard) newPairing(ctx context.Context, role api.Role, label, base string) (api.Pairing, error) {
+	now := g.Now()
+	all, err := g.pairings(ctx)
+	if err != nil {
+		return api.Pairing{}, err
+	}
+	open := openOnly(all, now)
+	if len(open) >= maxOpenPairings {
+		return api.Pairing{}, problem.New(problem.TooManyRequests, "%d codes are on show.", len(open)).After(pairingLife)
+	}
+	if len(open) == 0 {
+		if err := g.forgetTries(ctx); err != nil {
+			return api.Pairing{}, err
+		}
+	}
+	code, err := freshCode(open)
+	if err != nil {
+		return api.Pairing{}, err
+	}
+	secret := scan.RandomText(pairingSecretLength)
+	p := pairing{ID: scan.RandomText(shortIDLength), Role: role, Label: label, State: api.PairingStateOpen,
+		Secret: hash(secret), Expires: now.Add(pairingLife)}
+	p.Code = p.codeHash(code)
+	value, err := json.Marshal(p)
+	if err != nil {
+		return api.Pairing{}, fmt.Errorf("encoding a pairing: %w", err)
+	}
+	if _, err := g.Records.Create(ctx, pairingKey+p.ID, value, p.Expires.Add(pairingKept)); err != nil {
+		return api.Pairing{}, fmt.Errorf("storing a pairing: %w", err)
+	}
+	answer := p.describe(now)
+	answer.Code, answer.Secret = code, secret
+	if base != "" {
+		answer.Url = PairingURL(base, secret, g.CAPin)
+	}
+	return answer, nil
+}
+
+// freshCode draws eight digits that no open pairing has.
+func freshCode(open []pairing) (string, error) {
+	for {
+		n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
+		if err != nil {
+			return "", fmt.Errorf("drawing a code: %w", err)
+		}
+		code := fmt.Sprintf("%08d", n)
+		if !slices.ContainsFunc(open, func(p pairing) bool { return slices.Equal(p.Code, p.codeHash(code)) }) {
+			return code, nil
+		}
+	}
+}
+
+// pairings are all that are still remembered, in order of their IDs.
+func (g *Guard) pairings(ctx context.Context) ([]pairing, error) {
+	if g.Records == nil {
+		return nil, problem.New(problem.Unavailable, "Nobody can sign in here.")
+	}
+	var all []pairing
+	err := g.Records.List(ctx, pairingKey, func(_ string, value []byte) error {
+		var p pairing
+		if err := json.Unmarshal(value, &p); err != nil {
+			return err
+		}
+		all = append(all, p)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing pairings: %w", err)
+	}
+	slices.SortFunc(all, func(a, b pairing) int { return cmp.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+func openOnly(all []pairing, now time.Time) []pairing {
+	return slices.DeleteFunc(slices.Clone(all), func(p pairing) bool { return p.state(now) != api.PairingStateOpen })
+}
+
+// Pairing is the present state of a pairing, without its secrets; NotFound.
+func (g *Guard) Pairing(ctx context.Context, id string) (api.Pairing, error) {
+	p, _, err := g.readPairing(ctx, id)
+	if err != nil {
+		return api.Pairing{}, err
+	}
+	return p.describe(g.Now()), nil
+}
+
+func (g *Guard) readPairing(ctx context.Context, id string) (pairing, uint64, error) {
+	value, revision, err := g.Records.Get(ctx, pairingKey+id)
+	if errors.Is(err, ErrNoRecord) {
+		return pairing{}, 0, problem.NotFound.Error()
+	}
+	if err != nil {
+		return pairing{}, 0, fmt.Errorf("reading a pairing: %w", err)
+	}
+	var p pairing
+	if err := json.Unmarshal(value, &p); err != nil {
+		return pairing{}, 0, fmt.Errorf("decoding a pairing: %w", err)
+	}
+	return p, revision, nil
+}
+
+// editPairing changes a pairing if it is still open, else it answers why not.
+func (g *Guard) editPairing(ctx context.Context, id string, edit func(*pairing)) (pairing, error) {
+	var p pairing
+	err := withRetry(ctx, func() error {
+		var revision uint64
+		var err error
+		if p, revision, err = g.readPairing(ctx, id); err != nil {
+			return err
+		}
+		if err := p.refusal(g.Now()); err != nil {
+			return err
+		}
+		edit(&p)
+		value, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("encoding a pairing: %w", err)
+		}
+		if _, err := g.Records.Update(ctx, pairingKey+id, value, p.Expires.Add(pairingKept), revision); err != nil {
+			return fmt.Errorf("storing a pairing: %w", err)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// withRetry repeats a read-modify-write that lost against another.
+func withRetry(ctx context.Context, try func() error) error {
+	const most = 50
+	for range most {
+		if err := try(); !errors.Is(err, ErrConflict) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return problem.Unavailable.Error().After(time.Second)
+}

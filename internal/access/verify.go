@@ -1,0 +1,151 @@
+package access
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+const (
+	clockSkew = 60 * time.Second
+	// maxRemembered grants are kept apart at a time. More than that within their life
+	// is no honest gateway's doing.
+	maxRemembered = 1 << 18
+)
+
+// GrantVerifier judges grants at a node. It trusts one gateway, and tells time by
+// that gateway's clock, carried on by this process's own monotonic one: a node's wall
+// clock may be anything. It is safe for concurrent use.
+type GrantVerifier struct {
+	node string
+
+	mu      sync.Mutex
+	gateway string    // pin; "": nobody is trusted
+	clock   time.Time // the gateway's, when set
+	set     time.Time // ours, with the monotonic reading
+	floor   time.Time // the gateway's clock at its first hello to this process
+	used    map[string]time.Time
+	swept   time.Time
+}
+
+// NewGrantVerifier makes a verifier for the node with this ID. It trusts nobody yet.
+func NewGrantVerifier(node string) *GrantVerifier {
+	return &GrantVerifier{node: node, used: map[string]time.Time{}}
+}
+
+// Trust takes grants of the gateway whose key has this pin and of no other from now
+// on. "" takes none. The clock must be set anew when the gateway is another one.
+func (v *GrantVerifier) Trust(pin string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if pin == v.gateway {
+		return
+	}
+	v.gateway = pin
+	v.clock, v.set, v.floor = time.Time{}, time.Time{}, time.Time{}
+	clear(v.used)
+}
+
+// SetClock takes the time from the hello over a new link.
+func (v *GrantVerifier) SetClock(timeToken string) error {
+	now := time.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var c timeClaims
+	if err := open(timeToken, v.gateway, timePurpose, v.node, &c); err != nil {
+		return problem.New(problem.GrantInvalid, "The gateway's time: %v.", err).At("time")
+	}
+	if c.Time.IsZero() {
+		return problem.New(problem.GrantInvalid, "The gateway's time is missing.").At("time")
+	}
+	v.clock, v.set = c.Time, now
+	if v.floor.IsZero() {
+		v.floor = c.Time
+	}
+	return nil
+}
+
+// Verify judges the grant that came with a request for the escaped path. Errors are
+// GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
+func (v *GrantVerifier) Verify(token, method, path string) (Grant, error) {
+	v.mu.Lock()
+	gateway := v.gateway
+	v.mu.Unlock()
+	var g Grant
+	if err := open(token, gateway, grantPurpose, v.node, &g); err != nil {
+		return Grant{}, problem.New(problem.GrantInvalid, "%v.", err)
+	}
+	if err := v.covers(g, gateway, method, path); err != nil {
+		return Grant{}, err
+	}
+	if err := v.spend(g, gateway); err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// covers judges what the grant says, apart from time.
+func (v *GrantVerifier) covers(g Grant, gateway, method, path string) error {
+	invalid := func(why string) error { return problem.New(problem.GrantInvalid, "%s", why) }
+	switch {
+	case g.Gateway != gateway || g.Node != v.node:
+		return invalid("The grant is of another gateway or for another node.")
+	case g.Method != method || g.Path != path:
+		return invalid("The grant is for another request.")
+	case g.Job != jobOf(path):
+		return invalid("The grant is for another job.")
+	case rank(g.Role) == 0 || g.Subject == "" || g.Session == "" || !isText(g.ID, grantIDLength):
+		return invalid("The grant does not say who asks.")
+	case strings.ContainsAny(g.Subject+g.Session, "\x00\r\n"):
+		return invalid("The grant's names are malformed.")
+	case g.Origin != "":
+		return problem.OriginNotAllowed.Error() // no foreign origin is allowed
+	}
+	return nil
+}
+
+// spend judges the grant's time and makes sure that it is used once.
+func (v *GrantVerifier) spend(g Grant, gateway string) error {
+	now := time.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.clock.IsZero() || v.gateway != gateway {
+		return problem.New(problem.GrantInvalid, "The gateway has not said its time over this link.")
+	}
+	there := v.clock.Add(now.Sub(v.set))
+	life := g.Expires.Sub(g.IssuedAt)
+	switch {
+	case life <= 0 || life > maxGrantLife || g.IssuedAt.After(there.Add(clockSkew)):
+		return problem.New(problem.GrantInvalid, "The grant's time is not possible.")
+	case !there.Before(g.Expires.Add(clockSkew)):
+		return problem.GrantExpired.Error()
+	case g.IssuedAt.Before(v.floor):
+		return problem.GrantExpired.Error() // from before this process: it may have been used then
+	}
+	if _, replayed := v.used[g.ID]; replayed {
+		return problem.New(problem.GrantInvalid, "The grant was used before.")
+	}
+	if len(v.used) >= maxRemembered || now.Sub(v.swept) > clockSkew {
+		v.forgetLocked(there, now)
+	}
+	if len(v.used) >= maxRemembered {
+		return problem.Unavailable.Error().After(clockSkew)
+	}
+	v.used[g.ID] = g.Expires.Add(clockSkew)
+	return nil
+}
+
+// forgetLocked drops grants that have run out.
+func (v *GrantVerifier) forgetLocked(there, now time.Time) {
+	if now.Sub(v.swept) < time.Second {
+		return // it was just done
+	}
+	v.swept = now
+	for id, until := range v.used {
+		if there.After(until) {
+			delete(v.used, id)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// KeyDoc describes one key, for the documentation and the sample file.
+type KeyDoc struct {
+	Section string
+	Key     string
+	Env     string // the variable that overrides it
+	Default string // "" where it is empty
+	Unit    string // "" where any text goes
+	Meaning string
+	Legacy  bool // it may stand before the first section too
+}
+
+// key is a KeyDoc with the place of its value in Config.
+type key struct {
+	KeyDoc
+	index []int
+}
+
+// Keys lists all keys in the order of the file.
+func Keys() []KeyDoc {
+	var docs []KeyDoc
+	for _, k := range keys() {
+		docs = append(docs, k.KeyDoc)
+	}
+	return docs
+}
+
+func keys() []key {
+	var list []key
+	for section := range reflect.TypeFor[Config]().Fields() {
+		name := section.Tag.Get("ini")
+		for f := range section.Type.Fields() {
+			k := key{index: append(append([]int{}, section.Index...), f.Index...)}
+			k.Section, k.Key = name, f.Tag.Get("ini")
+			k.Env = variable(name, k.Key)
+			k.Default, k.Unit, k.Meaning = f.Tag.Get("default"), f.Tag.Get("unit"), f.Tag.Get("doc")
+			k.Legacy = f.Tag.Get("legacy") != ""
+			if f.Type.Kind() == reflect.Bool {
+				k.Unit = "TRUE or FALSE"
+			}
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+const variablePrefix = "PLATEN_"
+
+func variable(section, key string) string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(section+"_"+key, "-", "_"))
+}
+
+// WriteSample writes a file that sets nothing and explains every key.
+func WriteSample(w io.Writer) error {
+	text := "; Platen's configuration. What is not set has the value that is shown.\n" +
+		"; A variable of the environment overrides its key. `platen check` reports every fault.\n"
+	section := ""
+	for _, k := range Keys() {
+		if k.Section != section {
+			section = k.Section
+			text += fmt.Sprintf("\n[%s]\n", section)
+		}
+		text += "\n; " + k.Meaning + ".\n"
+		if k.Unit != "" {
+			text += "; Value: " + k.Unit + ". "
+		} else {
+			text += "; "
+		}
+		text += "Variable: " + k.Env + "\n"
+		text += fmt.Sprintf(";%s=%s\n", k.Key, k.Default)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("writing a sample configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/api"
+)
+
+// set reads the text of a value into a field. Its errors go on after "Key: ".
+func set(field reflect.Value, text, unit string) error {
+	var err error
+	switch p := field.Addr().Interface().(type) {
+	case *string:
+		*p, err = parseText(text, unit)
+	case *bool:
+		*p, err = parseBool(text)
+	case *int:
+		*p, err = parsePort(text)
+	case *int64:
+		*p, err = parseSize(text)
+	case *[]string:
+		*p, err = parseList(text, unit)
+	case *api.Role:
+		*p, err = parseRole(text)
+	case *slog.Level:
+		*p, err = parseLevel(text)
+	case *Origins:
+		*p, err = parseOrigins(text)
+	default:
+		panic(fmt.Sprintf("config: no parser for %T", p))
+	}
+	return err
+}
+
+func parseText(text, unit string) (string, error) {
+	switch {
+	case text == "":
+		return "", nil
+	case unit == "host:port":
+		a, err := access.ParseAuthority(text, 0)
+		if err != nil || a.Port == 0 {
+			return "", fmt.Errorf("%q is not host:port", text)
+		}
+	case unit == "IP address":
+		if a, err := access.ParseAuthority(bracket(text), 0); err != nil || a.Port != 0 || !isAddress(a.Host) {
+			return "", fmt.Errorf("%q is not an IP address", text)
+		}
+	}
+	return text, nil
+}
+
+// bracket makes a bare IPv6 address one as in a URL.
+func bracket(s string) string {
+	if strings.Count(s, ":") > 1 {
+		return "[" + s + "]"
+	}
+	return s
+}
+
+func isAddress(host string) bool {
+	return strings.Contains(host, ":") || strings.Trim(host, "0123456789.") == ""
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToUpper(text) {
+	case "TRUE":
+		return true, nil
+	case "FALSE":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither TRUE nor FALSE", text)
+}
+
+func parsePort(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a port (0 to 65535; 0 takes any free one)", text)
+	}
+	return int(n), nil
+}
+
+func parseSize(text string) (int64, error) {
+	digits, factor := text, int64(1)
+	for suffix, f := range map[string]int64{"K": 1 << 10, "M": 1 << 20, "G": 1 << 30} {
+		if d, ok := strings.CutSuffix(strings.ToUpper(text), suffix); ok {
+			digits, factor = d, f
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/factor {
+		return 0, fmt.Errorf("%q is not a size as 512M", text)
+	}
+	return n * factor, nil
+}
+
+// parseList splits at commas.
+func parseList(text, unit string) ([]string, error) {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	if unit == "host names" {
+		if _, err := access.NewHosts(list...); err != nil {
+			return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
+	return list, nil
+}
+
+func parseRole(text string) (api.Role, error) {
+	if r := api.Role(text); r.Valid() {
+		return r, nil
+	}
+	return "", fmt.Errorf("%q is none of admin, operator, user and kiosk", text)
+}
+
+func parseLevel(text string) (slog.Level, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	if l, ok := levels[strings.ToLower(text)]; ok {
+		return l, nil
+	}
+	return 0, fmt.Errorf("%q is none of debug, info, warn and error", text)
+}
+
+func parseOrigins(text string) (Origins, error) {
+	var o Origins
+	var faults []string
+	parts, _ := parseList(text, "")
+	for _, part := range parts {
+		if part == "*" {
+			o.Any = true
+			continue
+		}
+		origin, err := access.ParseOrigin(part)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("%q: %v", part, err))
+			continue
+		}
+		o.List = append(o.List, origin)
+	}
+	if o.Any && len(parts) > 1 {
+		faults = append(faults, "* allows all origins, so that it stands alone")
+	}
+	if len(faults) > 0 {
+		return Origins{}, errors.New(strings.Join(faults, "; "))
+	}
+	return o, nil
+}

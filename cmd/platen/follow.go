@@ -119,10 +119,17 @@ func (r *scanRun) finish() error {
 	}
 	whole := r.job.State == scan.JobCompleted && len(r.job.Reasons) == 0
 	if whole {
-		r.say("%d pages saved to %s", r.job.Pages, r.out.name)
+		r.say("%s saved to %s", pageCount(r.job.Pages), r.out.name)
 		return nil
 	}
-	return fmt.Errorf("the scan ended as %s (%s) with %d pages%s", r.job.State, reasonWords(r.job.Reasons), r.job.Pages, savedWords(r))
+	return fmt.Errorf("the scan ended as %s (%s) with %s%s", r.job.State, reasonWords(r.job.Reasons), pageCount(r.job.Pages), savedWords(r))
+}
+
+func pageCount(n int) string {
+	if n == 1 {
+		return "1 page"
+	}
+	return fmt.Sprintf("%d pages", n)
 }
 
 func savedWords(r *scanRun) string {

@@ -73,6 +73,6 @@ func (cmd *gatewayRevokeCmd) Run(s *session) error {
 }
 
 func (s *session) printToken(t api.JoinToken) {
-	fmt.Fprintf(s.stdout, "  %-15s platen node --join %s\n  %-15s works once, until %s\n", "nodes", t.Token, "",
+	fmt.Fprintf(s.stdout, "  %-15s platen node --join %s\n  %-15s (works once, until %s)\n", "nodes", t.Token, "",
 		t.Expires.Local().Format(time.TimeOnly))
 }

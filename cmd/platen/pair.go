@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -56,11 +57,12 @@ func (s *session) anyRunning() (*client, error) {
 // printPairing shows a pairing as QR code, link and digits.
 func (s *session) printPairing(p api.Pairing) {
 	if p.Url != "" {
-		fmt.Fprint(s.stdout, qrText(p.Url))
+		if isTerminal(os.Stdout) {
+			fmt.Fprint(s.stdout, qrText(p.Url))
+		}
 		fmt.Fprintf(s.stdout, "  %-15s %s\n", "phone", p.Url)
 	}
-	fmt.Fprintf(s.stdout, "  %-15s %s %s   symbols %s   works once, until %s\n", "code", p.Code[:4], p.Code[4:], p.Check,
-		p.Expires.Local().Format(time.TimeOnly))
+	fmt.Fprintf(s.stdout, "  %-15s %s %s (works once, until %s)\n", "code", p.Code[:4], p.Code[4:], p.Expires.Local().Format(time.TimeOnly))
 }
 
 // qrText draws a QR code with half blocks, dark on light whatever the terminal's colours.

@@ -92,25 +92,25 @@ func scanning(t *testing.T, r *report) {
 	page := interleave(t, 9,
 		side{"raw SANE read", func() error { return raw(bin, conf, "1", "Flatbed", "300", "0") }},
 		side{"platen scan, JPEG", func() error {
-			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.jpg"))
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--region", "0,0,210,297", "-o", filepath.Join(dir, "x.jpg"))
 		}},
 		side{"platen scan, PNG", func() error {
-			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "x.png"))
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--region", "0,0,210,297", "-o", filepath.Join(dir, "x.png"))
 		}},
 	)
 	batch := interleave(t, 5,
 		side{"raw SANE read", func() error { return raw(bin, conf, "10", feeder, "300", "0") }},
 		side{"platen scan, 10 JPEG", func() error {
-			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p%02d.jpg"))
+			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "--region", "0,0,210,297", "-o", filepath.Join(dir, "p%02d.jpg"))
 		}},
 		side{"platen scan, PDF", func() error {
-			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "-o", filepath.Join(dir, "p.pdf"))
+			return platen(node, "scan", "-q", "--source", "adf", "--mode", "color", "-r", "300", "--region", "0,0,210,297", "-o", filepath.Join(dir, "p.pdf"))
 		}},
 	)
 	pace := interleave(t, 3,
 		side{"scanner at 1.2 s a page", func() error { return raw(bin, conf, "1", "Flatbed", "300", "10000") }},
 		side{"platen scan, JPEG", func() error {
-			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--option", "read-delay=yes",
+			return platen(node, "scan", "-q", "--source", "platen", "--mode", "color", "-r", "300", "--region", "0,0,210,297", "--option", "read-delay=yes",
 				"--option", "read-delay-duration=10000", "-o", filepath.Join(dir, "x.jpg"))
 		}},
 	)

@@ -21,7 +21,6 @@ import (
 func TestSANEPixelsEqualScanimage(t *testing.T) {
 	conf := testenv.SANEConfig(t, 1)
 	local := testenv.StartLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
-	area := []string{"-l", "0", "-t", "0", "-x", "60", "-y", "40"}
 	for _, tt := range []struct {
 		name      string
 		platen    []string
@@ -37,15 +36,19 @@ func TestSANEPixelsEqualScanimage(t *testing.T) {
 		{"1200 dpi", f("--mode gray --depth 8 -r 1200"), f("--mode Gray --depth 8 --resolution 1200")},
 		{"three passes", f("--mode color --depth 8 -r 100 --option three-pass=yes --option test-picture=Grid"),
 			f("--mode Color --depth 8 --resolution 100 --three-pass=yes --test-picture Grid")},
-		{"three passes of 16 bit in another order", f("--mode color --depth 16 -r 75 --option three-pass=yes --option three-pass-order=BRG"),
-			f("--mode Color --depth 16 --resolution 75 --three-pass=yes --three-pass-order BRG")},
-		{"unknown height", f("--mode gray --depth 8 -r 100 --option hand-scanner=yes"),
+		{"three passes in another order", f("--mode color --depth 8 -r 75 --option three-pass=yes --option three-pass-order=BRG"),
+			f("--mode Color --depth 8 --resolution 75 --three-pass=yes --three-pass-order BRG")},
+		{"hand scanner: no area, height unknown", f("--mode gray --depth 8 -r 100 --option hand-scanner=yes"),
 			f("--mode Gray --depth 8 --resolution 100 --hand-scanner=yes")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want := scanimage(t, conf, append(tt.scanimage, area...))
 			file := filepath.Join(t.TempDir(), "page.pnm")
-			args := append([]string{"scan", "-q", "--source", "platen", "--region", "0,0,60,40", "-o", file}, tt.platen...)
+			args := append([]string{"scan", "-q", "--source", "platen", "-o", file}, tt.platen...)
+			if !strings.Contains(tt.name, "no area") {
+				args = append(args, "--region", "0,0,60,40")
+				tt.scanimage = append(tt.scanimage, f("-l 0 -t 0 -x 60 -y 40")...)
+			}
+			want := scanimage(t, conf, tt.scanimage)
 			if _, err := local.CLI(args...); err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +69,7 @@ func TestSANEFeederBatch(t *testing.T) {
 	conf := testenv.SANEConfig(t, 1)
 	local := testenv.StartLocal(t, []string{conf, "PLATEN_NODE_DRIVERS=sane"})
 	dir := t.TempDir()
-	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", filepath.Join(dir, "p-%02d.png"))...); err != nil {
+	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75 --region 0,0,210,297"), "-o", filepath.Join(dir, "p-%02d.png"))...); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "p-*.png"))
@@ -81,7 +84,7 @@ func TestSANEFeederBatch(t *testing.T) {
 		t.Fatalf("scanimage: %v\n%s", err, msg)
 	}
 	pnm := filepath.Join(dir, "p-%02d.pnm")
-	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75"), "-o", pnm)...); err != nil {
+	if _, err := local.CLI(append(f("scan -q --source adf --mode color --depth 8 -r 75 --region 0,0,210,297"), "-o", pnm)...); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n <= 10; n++ {

@@ -48,7 +48,13 @@ func (o *Office) StartGateway() {
 // StartNode enrols and starts the node, and waits for its link.
 func (o *Office) StartNode(t testing.TB, env ...string) {
 	t.Helper()
-	o.Node = &Service{t: t, Host: o.NodeHost, Data: t.TempDir()}
+	o.StartNodeOn(t, t.TempDir(), env...)
+}
+
+// StartNodeOn is StartNode with a data folder that was made before.
+func (o *Office) StartNodeOn(t testing.TB, data string, env ...string) {
+	t.Helper()
+	o.Node = &Service{t: t, Host: o.NodeHost, Data: data}
 	join := []string{"--join", o.JoinToken}
 	o.Node.Run = func() *exec.Cmd {
 		args := append([]string{"--data", o.Node.Data, "node"}, join...)
@@ -57,4 +63,17 @@ func (o *Office) StartNode(t testing.TB, env ...string) {
 	}
 	o.Node.Start()
 	o.Node.Await(LinkedLine, StartTimeout)
+}
+
+// NewPair is an office on this machine: gateway and node on free loopback ports.
+func NewPair(t testing.TB, env ...string) *Office {
+	t.Helper()
+	o := &Office{Gateway: &Service{t: t, Data: t.TempDir()}}
+	o.Gateway.Run = func() *exec.Cmd {
+		return Command(nil, []string{"PLATEN_GATEWAY_PORT=0", "PLATEN_GATEWAY_HTTPPORT=0", "PLATEN_GATEWAY_NAMES=localhost",
+			"PLATEN_GATEWAY_PUBLICADDRESS=localhost"}, "--data", o.Gateway.Data, "gateway")
+	}
+	o.StartGateway()
+	o.StartNode(t, append([]string{"PLATEN_NODE_HTTPPORT=0"}, env...)...)
+	return o
 }

@@ -32,7 +32,7 @@ const (
 	BrowserLine  = `^\s+browsers\s+(\S+)`
 	PhoneLine    = `^\s+phone\s+(https://\S+)`
 	JoinLine     = `(platen-join\.\S+)`
-	LinkedLine   = `linked to gateway`
+	LinkedLine   = `link to the gateway stands`
 )
 
 // Command prepares platen on a host with extra environment.

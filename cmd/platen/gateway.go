@@ -156,21 +156,17 @@ func (g *gatewayService) port() int {
 
 // publicURL is the address that people are given.
 func (g *gatewayService) publicURL() string {
-	host := g.cfg.Gateway.PublicAddress
-	switch addresses := lanAddresses(); {
-	case host != "":
-	case len(g.cfg.Gateway.Names) > 0:
-		host = g.cfg.Gateway.Names[0]
-	case len(addresses) > 0:
-		host = addresses[0].String()
-	default:
+	host := g.cfg.Gateway.PublicAddress // with its port
+	if host == "" {
 		host = "localhost"
-	}
-	if _, _, err := net.SplitHostPort(host); err != nil {
+		if addresses := lanAddresses(); len(g.cfg.Gateway.Names) > 0 {
+			host = g.cfg.Gateway.Names[0]
+		} else if len(addresses) > 0 {
+			host = addresses[0].String()
+		}
 		host = net.JoinHostPort(host, strconv.Itoa(g.port()))
 	}
-	u := url.URL{Scheme: "https", Host: host}
-	return u.String()
+	return (&url.URL{Scheme: "https", Host: host}).String()
 }
 
 // addresses are where nodes may reach the gateway, for join tokens.

@@ -38,11 +38,12 @@ Written by `+"`make bench`"+` on %s, %d cores, %s. One page is A4 at 300 dpi in 
 test back end. All sides of a table ran in turn in one run; times are median (fastest–slowest) of whole processes,
 and ratios of medians are what to read.
 `, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH)
-	scanning(t, r)
-	firstByte(t, r)
-	relaying(t, r)
-	memory(t, r)
-	coldStart(t, r)
+	for _, part := range []struct {
+		name    string
+		measure func(*testing.T, *report)
+	}{{"scanning", scanning}, {"streaming", firstByte}, {"relaying", relaying}, {"memory", memory}, {"cold start", coldStart}} {
+		t.Run(part.name, func(t *testing.T) { part.measure(t, r) }) // ends its processes before the next begins
+	}
 	t.Log("\n" + r.String())
 	if *out != "" {
 		if err := os.WriteFile(*out, []byte(r.String()), 0o644); err != nil {
@@ -134,6 +135,6 @@ func coldStart(t *testing.T, r *report) {
 		times = append(times, time.Since(begin))
 		l.Kill()
 	}
-	r.section("Cold start", "")
+	r.section("Cold start", "The node answers requests when it prints its address; devices are looked for afterwards.")
 	r.table("what | time", fmt.Sprintf("`platen` with an empty data folder, from exec to the printed address | %s", series{times: times}))
 }

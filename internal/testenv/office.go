@@ -1,7 +1,9 @@
 package testenv
 
 import (
+	"net"
 	"os/exec"
+	"strconv"
 	"testing"
 )
 
@@ -29,7 +31,7 @@ func NewOffice(t testing.TB) *Office {
 	o.Gateway.Run = func() *exec.Cmd {
 		return Command(o.GateHost, []string{
 			"PLATEN_GATEWAY_NAMES=" + o.GatewayAddr + "," + o.GatewayForNode,
-			"PLATEN_GATEWAY_PUBLICADDRESS=" + o.GatewayAddr,
+			"PLATEN_GATEWAY_PUBLICADDRESS=" + o.GatewayAddr + ":18603",
 		}, "--data", o.Gateway.Data, "gateway")
 	}
 	o.StartGateway()
@@ -69,11 +71,21 @@ func (o *Office) StartNodeOn(t testing.TB, data string, env ...string) {
 func NewPair(t testing.TB, env ...string) *Office {
 	t.Helper()
 	o := &Office{Gateway: &Service{t: t, Data: t.TempDir()}}
-	o.Gateway.Run = func() *exec.Cmd {
-		return Command(nil, []string{"PLATEN_GATEWAY_PORT=0", "PLATEN_GATEWAY_HTTPPORT=0", "PLATEN_GATEWAY_NAMES=localhost",
-			"PLATEN_GATEWAY_PUBLICADDRESS=localhost"}, "--data", o.Gateway.Data, "gateway")
-	}
+	ports := []string{"PLATEN_GATEWAY_PORT=" + freePort(t), "PLATEN_GATEWAY_HTTPPORT=0", "PLATEN_GATEWAY_NAMES=localhost"}
+	o.Gateway.Run = func() *exec.Cmd { return Command(nil, ports, "--data", o.Gateway.Data, "gateway") }
 	o.StartGateway()
 	o.StartNode(t, append([]string{"PLATEN_NODE_HTTPPORT=0"}, env...)...)
 	return o
+}
+
+// freePort is a port that was free a moment ago: a gateway's join token names its
+// port, so a test must know it before the start.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }

@@ -8,6 +8,19 @@
 // Both ends know the other's public key before they connect; no system root is
 // trusted on a link (package identity).
 //
+// Requests over a link have the Host node.platen.internal and carry no Cookie,
+// Authorization, Forwarded, X-Forwarded-* or Via: what the node must know about
+// the browser travels in the gateway's signed grant. At most MaxRequests are under
+// way at once; more wait at the gateway. Requests marked with WithControl have
+// slots of their own, and one body's unread bytes never take another's window, so
+// that any number of stalled readers leaves a link usable. A browser that takes
+// nothing of a body for StallLimit has it reset by the end that it is connected to
+// (Progress); a gateway that takes nothing for LinkStallLimit, by the node.
+//
+// A link ends by closing. A planned end is a drain: the node opens its next link,
+// the gateway routes to the newest, and the node closes the old one after its last
+// response. HTTP's own graceful shutdown is never used on a link.
+//
 // The package never looks into requests: grants and events are the business of
 // node and gateway.
 package relay
@@ -17,6 +30,7 @@ import (
 	"crypto/ed25519"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
 )
@@ -30,8 +44,21 @@ const (
 
 // Limits of a link, the same over both kinds.
 const (
-	MaxRequests  = 128     // at once; more wait at the gateway
-	StreamWindow = 1 << 20 // bytes that one unread body may hold
+	MaxRequests     = 128                                            // at once; more wait at the gateway
+	ControlRequests = 32                                             // at once, beside those: see WithControl
+	StreamWindow    = 1 << 20                                        // bytes that one unread body may hold
+	LinkWindow      = (MaxRequests + ControlRequests) * StreamWindow // bytes that all may hold: no body can use up another's
+	MaxHeader       = 32 << 10                                       // bytes of a request's or answer's header
+)
+
+// Times of a link.
+const (
+	StallLimit       = 10 * time.Second // a body whose reader takes nothing for so long is reset
+	LinkStallLimit   = 30 * time.Second // the same over a link, where a slow reader is heard of once a quarter window
+	HandshakeTimeout = 5 * time.Second
+	IdleTimeout      = 15 * time.Second // without a packet: a QUIC link is gone
+	PingAfter        = 5 * time.Second  // without traffic: ask whether the other end lives
+	PingTimeout      = 5 * time.Second  // without an answer: a TCP link is gone
 )
 
 // Kind names what carries a link.
@@ -59,7 +86,8 @@ type Link interface {
 type Conn interface {
 	Kind() Kind
 	// Serve answers the gateway's requests with h until ctx ends or the link is
-	// gone, then returns why. All of its goroutines have ended by then.
+	// gone, then returns why. All of its goroutines have ended by then, so h must
+	// return when its request's context ends. It is called once.
 	Serve(ctx context.Context, h http.Handler) error
 	// Close ends the link; Serve returns.
 	Close() error

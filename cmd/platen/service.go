@@ -17,6 +17,7 @@ import (
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/web/landing"
 )
@@ -96,7 +97,7 @@ func listen(addr string) (net.Listener, error) {
 // serveHTTP answers on l until ctx ends. A tls.Config makes it HTTPS.
 func (b *base) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: relay.Progress(h, relay.StallLimit), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
 	if secure != nil {

@@ -1,8 +1,3 @@
-// Package driver is how a node reaches its devices. A Driver lists and opens the
-// devices of one kind; it runs only inside a worker process, because vendor code
-// crashes, hangs and changes signal handlers. A node never calls a Driver: it has
-// Workers, which start one process a device and speak the worker protocol with it
-// over pipes. Pages are encoded in the worker; the node sees files, not pixels.
 package driver
 
 import (

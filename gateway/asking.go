@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/relay"
+)
+
+// asking sends one client's requests to one node, each with a grant of its own. It
+// is the http.RoundTripper of the reverse proxy.
+type asking struct {
+	g      *Gateway
+	node   *node
+	caller access.Caller
+	// ctx stands for the request's: the proxy's own has a hook that would pass a
+	// node's interim answers, with any header, straight to the browser.
+	ctx context.Context
+}
+
+// RoundTrip sends the request over the node's link. If that link broke, and doing
+// it twice is no harm, it tries the next link once.
+func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
+	link, err := a.g.registry.linkTo(a.ctx, a.node, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.send(link, r)
+	if err == nil || !again(r, err) {
+		return answer, err
+	}
+	next, linkErr := a.g.registry.linkTo(a.ctx, a.node, link)
+	if linkErr != nil {
+		return nil, err
+	}
+	if r.GetBody != nil {
+		body, bodyErr := r.GetBody()
+		if bodyErr != nil {
+			return nil, bodyErr
+		}
+		r.Body = body
+	}
+	return a.send(next, r)
+}
+
+func (a *asking) send(link *held, r *http.Request) (*http.Response, error) {
+	out := r.WithContext(a.ctx)
+	grant := access.NewGrant(a.caller, a.node.id, out, a.g.now())
+	out.Header.Set(access.HeaderGrant, grant.Sign(a.g.cfg.Identity))
+	out.Header.Set(access.HeaderRequestID, access.RequestID(a.ctx))
+	return link.RoundTrip(out)
+}
+
+// again reports whether a request may be sent a second time: because it never left,
+// or its link broke and a second time does what the first did.
+func again(r *http.Request, err error) bool {
+	var known *problem.Error
+	if errors.As(err, &known) {
+		return known.Code == problem.NodeOffline
+	}
+	if !errors.Is(err, relay.ErrLinkLost) {
+		return false
+	}
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Header.Get(headerIdempotency) != ""
+}

@@ -1,0 +1,12 @@
+// Package gateway is where nodes register and browsers on other devices come.
+//
+// It keeps the registry of nodes, signs people in (package access), remembers
+// which scanners the nodes have and passes every request for a scanner, job or
+// document on to the node that owns it, over that node's link, with a signed grant
+// that the node checks again. The routing prefix of an identifier says which node
+// that is.
+//
+// cmd/platen makes one Gateway, gives its handlers to relay/front and calls
+// AddLink for every link that front accepts. The gateway stores no page, never
+// talks to a device and knows no link but by relay.Link.
+package gateway

@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/platen-scan/platen/gateway/state"
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/relay"
+)
+
+// Config is what a gateway is made of.
+type Config struct {
+	Identity *identity.Identity // signs grants, the link's time and cursors
+	Name     string             // for people; nodes and GET /service show it
+	Version  string             // of this build
+	State    *state.State       // stays the caller's to close, after Serve has returned
+
+	Web            http.Handler  // the web app, for paths outside /api/; nil: none
+	Hosts          *access.Hosts // names of this gateway beside its addresses; nil: none
+	AllowPlainHTTP bool          // browsers may sign in over plain HTTP too
+	AdminToken     string        // bearer token of the command line on this machine; "": none
+	Addresses      []string      // host:port by which nodes dial, for join tokens; the best first
+	PairingBase    func() string // as in access.Config
+	CAPin          string        // as in access.Config
+
+	Log *slog.Logger     // nil: discarded
+	Now func() time.Time // nil: time.Now
+}
+
+// Gateway is the meeting point of nodes and browsers. Its methods are safe for
+// concurrent use.
+type Gateway struct {
+	cfg Config
+	log *slog.Logger
+	now func() time.Time
+
+	guard    *access.Guard
+	tokens   *access.JoinTokens
+	registry *registry
+	events   *hub
+	cursors  cursors
+	browser  http.Handler
+	nodeSide http.Handler
+
+	links    chan relay.Link
+	snapshot *snapshots
+	stopping chan struct{} // closed when Serve is about to return
+	serve    sync.Once
+}
+
+// loadLimit bounds how long New waits for the state.
+const loadLimit = 30 * time.Second
+
+// New makes a gateway that knows what its state holds. It starts nothing.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.Identity == nil || cfg.State == nil {
+		return nil, errors.New("a gateway needs an identity and a state")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cursors, err := newCursors(cfg.Identity)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg: cfg, log: cfg.Log, now: cfg.Now, cursors: cursors,
+		tokens:   &access.JoinTokens{Records: cfg.State.Records(), Now: cfg.Now},
+		events:   newHub(cfg.Now),
+		links:    make(chan relay.Link),
+		snapshot: newSnapshots(),
+		stopping: make(chan struct{}),
+	}
+	if err := g.load(); err != nil {
+		return nil, err
+	}
+	g.guard = access.New(access.Config{
+		Hosts: cfg.Hosts, Records: cfg.State.Records(),
+		AllowPlainHTTP: cfg.AllowPlainHTTP, AdminToken: cfg.AdminToken,
+		Service: g.service, PairingBase: cfg.PairingBase, CAPin: cfg.CAPin,
+		PeerKey: relay.PeerKeyOf, Log: cfg.Log, Now: cfg.Now,
+	})
+	routes := g.Routes()
+	g.browser = g.guard.Handler(access.RoadPublic, routes, cfg.Web)
+	g.nodeSide = g.guard.Handler(access.RoadNode, routes, nil)
+	return g, nil
+}
+
+func (g *Gateway) load() error {
+	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
+	defer cancel()
+	nodes, err := g.cfg.State.Nodes().List(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the registry: %w", err)
+	}
+	scanners, err := g.cfg.State.Scanners().All(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the registry: %w", err)
+	}
+	g.registry = newRegistry(nodes, scanners, g.events, g.now)
+	for id := range scanners {
+		if n, ok := g.registry.get(id); ok && !n.record.Revoked.IsZero() {
+			g.remember(n) // it was revoked, and the process ended before this was done
+		}
+	}
+	return nil
+}
+
+// Handler answers browsers and programs. Whoever serves it watches over readers
+// that take nothing (relay.Progress).
+func (g *Gateway) Handler() http.Handler { return g.browser }
+
+// NodeHandler answers what nodes ask of the gateway over mutual TLS; the peer's key
+// is in the request's context (relay.WithPeerKey).
+func (g *Gateway) NodeHandler() http.Handler { return g.nodeSide }
+
+// LinkAllowed says whether the node with this key may hold a link: nil, or the
+// problem node-unknown or node-revoked.
+func (g *Gateway) LinkAllowed(key ed25519.PublicKey) error {
+	_, err := g.registry.allowed(key)
+	return err
+}
+
+// AddLink hands over a link whose peer has proven its key. It waits until Serve
+// takes it; once Serve has ended the link is closed.
+func (g *Gateway) AddLink(link relay.Link) {
+	select {
+	case g.links <- link:
+	case <-link.Done():
+	case <-g.stopping:
+		link.Close("")
+	}
+}
+
+// Serve runs the links that AddLink brings until ctx ends, then closes them. All of
+// the gateway's goroutines have ended when it returns. It runs once.
+func (g *Gateway) Serve(ctx context.Context) error {
+	err := errors.New("the gateway was served before")
+	g.serve.Do(func() { err = g.run(ctx) })
+	return err
+}
+
+func (g *Gateway) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(g.stopping)
+		var holding sync.WaitGroup
+		defer holding.Wait()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case link := <-g.links:
+				holding.Go(func() { g.hold(ctx, link) })
+			}
+		}
+	})
+	group.Go(func() error { return g.storeSnapshots(ctx) })
+	group.Go(func() error { return g.watchRegistry(ctx) })
+	return group.Wait()
+}
+
+// watchRegistry takes in what other gateways on the same state write.
+func (g *Gateway) watchRegistry(ctx context.Context) error {
+	err := g.cfg.State.Nodes().Watch(ctx, g.applied)
+	if err != nil {
+		return fmt.Errorf("following the registry: %w", err)
+	}
+	return nil
+}
+
+func (g *Gateway) service(access.Caller) api.Service {
+	return api.Service{Role: api.ServiceRoleGateway, Version: g.cfg.Version, Id: g.cfg.Identity.NodeID(), Name: g.cfg.Name}
+}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/gateway/state"
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/relay"
+)
+
+// What a gateway says in its hello, and what it takes for an answer.
+const (
+	apiVersion   = "1"
+	linkVersion  = 1
+	helloLimit   = 5 * time.Second
+	silenceLimit = 7 * time.Second // a node sends a heartbeat every two seconds
+	maxWelcome   = 16 << 10        // bytes
+	maxVersion   = 64              // bytes of a version that is stored and shown
+)
+
+// Errors that end a link.
+var (
+	errSilent   = errors.New("nothing was heard from the node for too long")
+	errReplaced = errors.New("a newer link of the node has taken over")
+)
+
+// hold serves one link until it is gone or serving ends.
+func (g *Gateway) hold(serving context.Context, link relay.Link) {
+	log := g.log.With("kind", link.Kind(), "remote", link.RemoteAddr().String())
+	n, err := g.registry.allowed(link.Peer())
+	if err != nil {
+		link.Close(string(problem.From(err).Code))
+		log.Warn("link refused", "error", err)
+		return
+	}
+	log = log.With("node", n.id)
+	defer link.Close("")
+	welcome, err := g.hello(serving, n, link)
+	if err != nil {
+		if serving.Err() == nil {
+			log.Warn("node did not answer the hello", "error", err)
+		}
+		link.Close(closingWord(err))
+		return
+	}
+	ctx, end := context.WithCancelCause(serving)
+	defer end(nil)
+	h := &held{Link: link, end: end}
+	older, err := g.registry.up(n, h)
+	if err != nil {
+		link.Close(closingWord(err))
+		return
+	}
+	defer g.registry.down(n, h)
+	for i, old := range older {
+		old.end(errReplaced)
+		if i <= len(older)-maxLinks {
+			old.Close("")
+		}
+	}
+	log.Info("node connected", "version", welcome.Version)
+	g.noteVersion(ctx, n, welcome.Version)
+
+	err = g.follow(ctx, n, h)
+	if errors.Is(err, errReplaced) {
+		// The node closes it after its last answer; until then it takes no new requests.
+		select {
+		case <-link.Done():
+		case <-serving.Done():
+		}
+	}
+	log.Info("link ended", "cause", err)
+}
+
+// closingWord is what the other end is told: a problem's code, or nothing.
+func closingWord(err error) string {
+	var p *problem.Error
+	if errors.As(err, &p) {
+		return string(p.Code)
+	}
+	return ""
+}
+
+// hello introduces the gateway: the versions it speaks, and its time, signed, by
+// which the node will judge grants.
+func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link) (api.LinkWelcome, error) {
+	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), helloLimit)
+	defer cancel()
+	body, err := json.Marshal(api.LinkHello{
+		Api: apiVersion, Link: linkVersion, Gateway: g.cfg.Name,
+		Time: access.TimeToken(g.cfg.Identity, n.id, g.now()),
+	})
+	if err != nil {
+		return api.LinkWelcome{}, fmt.Errorf("encoding the hello: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, nodeURL("/api/v1/link/hello"), bytes.NewReader(body))
+	if err != nil {
+		return api.LinkWelcome{}, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := link.RoundTrip(r)
+	if err != nil {
+		return api.LinkWelcome{}, err
+	}
+	defer answer.Body.Close()
+	var welcome api.LinkWelcome
+	if err := readAnswer(answer, maxWelcome, &welcome); err != nil {
+		return api.LinkWelcome{}, err
+	}
+	if welcome.Api != apiVersion || welcome.Link != linkVersion {
+		return api.LinkWelcome{}, problem.New(problem.VersionNotSpoken, "the node speaks API %.20q and link %d", welcome.Api, welcome.Link)
+	}
+	return welcome, nil
+}
+
+// nodeURL is a node's resource as a request over a link names it.
+func nodeURL(path string) string { return "https://" + relay.Host + path }
+
+// readAnswer reads a JSON answer of a node, at most limit bytes of it. An answer
+// that is a problem is the error.
+func readAnswer(answer *http.Response, limit int64, v any) error {
+	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	if err != nil {
+		return fmt.Errorf("reading the node's answer: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return fmt.Errorf("the node's answer is longer than %d bytes", limit)
+	}
+	if answer.StatusCode != http.StatusOK {
+		var p problem.Error
+		if strings.HasPrefix(answer.Header.Get("Content-Type"), problem.MediaType) && json.Unmarshal(body, &p) == nil {
+			return &p
+		}
+		return fmt.Errorf("the node answered with status %d", answer.StatusCode)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("decoding the node's answer: %w", err)
+	}
+	return nil
+}
+
+// noteVersion stores the node's version where it has changed. It is for people
+// only: if it cannot be stored the link stands all the same.
+func (g *Gateway) noteVersion(ctx context.Context, n *node, version string) {
+	version = clean(version, maxVersion)
+	if g.registry.record(n).Version == version {
+		return
+	}
+	if _, err := g.editNode(ctx, n, func(record *state.Node) { record.Version = version }); err != nil {
+		g.log.Warn("cannot store a node's version", "node", n.id, "error", err)
+	}
+}
+
+// clean cuts text that a node sent to something that can be stored and shown.
+func clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	for len(s) > limit {
+		runes := []rune(s)
+		s = string(runes[:len(runes)-1])
+	}
+	return strings.TrimSpace(s)
+}
+
+// cut closes links at once.
+func cut(links []*held, why problem.Code) {
+	for _, h := range slices.Backward(links) {
+		h.Close(string(why))
+	}
+}

@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+// maxLinks is how many links of one node may stand at once: the newest takes the
+// requests, older ones only finish theirs.
+const maxLinks = 4
+
+// up makes a link the one that takes the node's requests, and answers the older
+// ones that still stand, the oldest first. A node that was revoked gets none.
+func (r *registry) up(n *node, h *held) (older []*held, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !n.record.Revoked.IsZero() {
+		return nil, problem.NodeRevoked.Error()
+	}
+	older = slices.Clone(n.links)
+	n.links = append(n.links, h)
+	r.setLinkLocked(n, h)
+	return older, nil
+}
+
+// down forgets a link that is gone, and shows the node as offline if it was the
+// one that took requests.
+func (r *registry) down(n *node, h *held) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n.links = slices.DeleteFunc(n.links, func(l *held) bool { return l == h })
+	if n.link == h {
+		r.setLinkLocked(n, nil)
+	}
+}
+
+func (r *registry) setLinkLocked(n *node, h *held) {
+	was := n.link
+	if was == nil && h == nil {
+		return
+	}
+	n.link = h
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+	if was == nil || h == nil {
+		n.since = r.now()
+	}
+	if !n.record.Revoked.IsZero() {
+		return
+	}
+	r.publishNodeLocked(n)
+	if h == nil {
+		for _, s := range n.scanners {
+			r.publishScannerLocked(n, scan.EventDeviceState, s)
+		}
+	}
+}
+
+// takeBody counts a body that is about to come from the node; release ends it.
+func (r *registry) takeBody(n *node) (release func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n.bodies >= bodiesPerNode {
+		return nil, problem.New(problem.TooManyRequests,
+			"%q is sending %d files already.", n.record.Name, n.bodies).After(time.Second)
+	}
+	n.bodies++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		n.bodies--
+	}, nil
+}
+
+// absent names the node in a list that lacks what it has.
+func (r *registry) absent(n *node) (name string, since time.Time) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return n.record.Name, n.since
+}
+
+// online reports whether the node has a link.
+func (r *registry) online(n *node) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return n.link != nil
+}
+
+// offlineRetry is when to look again for a node that is away.
+const offlineRetry = 5 * time.Second
+
+// offline is the problem of a node without a link, in words.
+func (r *registry) offline(n *node) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.offlineLocked(n)
+}
+
+func (r *registry) offlineLocked(n *node) error {
+	return problem.New(problem.NodeOffline, "%q has not been connected for %s.",
+		n.record.Name, inWords(r.now().Sub(n.since))).After(offlineRetry)
+}
+
+// lost is the problem of a link that broke under a request that may have been
+// carried out.
+func (r *registry) lost(n *node) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return problem.New(problem.NodeOffline,
+		"The connection to %q was lost in the middle of the request, which may have been carried out.", n.record.Name).After(time.Second)
+}
+
+// inWords says a span as people do.
+func inWords(d time.Duration) string {
+	count := func(n int, unit string) string {
+		if n == 1 {
+			return "one " + unit
+		}
+		return fmt.Sprintf("%d %ss", n, unit)
+	}
+	switch {
+	case d < 2*time.Second:
+		return "a moment"
+	case d < 2*time.Minute:
+		return count(int(d/time.Second), "second")
+	case d < 2*time.Hour:
+		return count(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		return count(int(d/time.Hour), "hour")
+	}
+	return count(int(d/(24*time.Hour)), "day")
+}

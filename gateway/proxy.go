@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/relay"
+)
+
+// class says how long an answer of a node may take its place on the link.
+type class int
+
+const (
+	briefly   class = iota + 1 // a small answer, at once
+	streaming                  // a page, a file or a stream of events
+)
+
+// answerLimit is how long a node may think before its answer begins. Asking a
+// device for its capabilities can take half of that.
+const answerLimit = 60 * time.Second
+
+var errNoAnswer = errors.New("the node did not begin to answer in time")
+
+// buffers are lent to bodies on their way from nodes to browsers.
+var buffers relay.Buffers
+
+// silent is the log of the reverse proxy: the guard's line has what is to be said.
+var silent = log.New(io.Discard, "", 0)
+
+// toOwner passes requests on to the node that owns the object whose ID is the path
+// value with this name.
+func (g *Gateway) toOwner(name string, c class) access.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		n, err := g.registry.owner(r.PathValue(name))
+		if err != nil {
+			return err
+		}
+		return g.pass(w, r, n, c)
+	}
+}
+
+// pass asks the node what the client asked and answers what the node answers. An
+// error that it returns has not begun the answer; a body that breaks off resets it.
+func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class) error {
+	if err := readAhead(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	if c == streaming {
+		release, err := g.registry.takeBody(n)
+		if err != nil {
+			return err
+		}
+		defer release()
+	} else {
+		ctx = relay.WithControl(ctx)
+	}
+	waiting := time.AfterFunc(answerLimit, func() { cancel(errNoAnswer) })
+	defer waiting.Stop()
+
+	var failed error
+	proxy := httputil.ReverseProxy{
+		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
+		Transport: &asking{g: g, node: n, caller: access.CallerOf(r.Context()), ctx: ctx},
+		ModifyResponse: func(answer *http.Response) error {
+			waiting.Stop()
+			return towardsBrowser(answer, w.Header())
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+		BufferPool:   &buffers,
+		ErrorLog:     silent,
+	}
+	proxy.ServeHTTP(w, r.WithContext(ctx))
+	if failed != nil {
+		return g.explain(ctx, n, failed)
+	}
+	return nil
+}
+
+// readAhead takes in the whole request, which the guard has bounded. So a client
+// that sends slowly holds no place on a link, and a request that never left can be
+// sent again.
+func readAhead(r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &limit) && limit.Limit == 0:
+		return problem.New(problem.BodyTooLarge, "This request takes no body.")
+	case errors.As(err, &limit):
+		return problem.New(problem.BodyTooLarge, "The body may have %d bytes.", limit.Limit)
+	case err != nil:
+		return problem.New(problem.BadRequest, "The body ended early.")
+	}
+	setBody(r, body)
+	return nil
+}
+
+func setBody(r *http.Request, body []byte) {
+	r.ContentLength = int64(len(body))
+	r.TransferEncoding = nil
+	if len(body) == 0 {
+		r.Body, r.GetBody = http.NoBody, nil
+		return
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
+}
+
+// explain makes words of a failure to get an answer from the node.
+func (g *Gateway) explain(ctx context.Context, n *node, err error) error {
+	name, _ := g.registry.absent(n)
+	var known *problem.Error
+	switch {
+	case errors.Is(context.Cause(ctx), errNoAnswer):
+		return problem.New(problem.Unavailable, "%q did not answer in %d seconds.", name, int(answerLimit/time.Second)).After(time.Second)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, relay.ErrLinkLost):
+		return g.registry.lost(n)
+	case errors.As(err, &known) && known.Code == problem.NodeOffline && known.Detail == "":
+		return g.registry.offline(n)
+	case errors.As(err, &known):
+		return known
+	}
+	g.log.Warn("node did not answer as it should", "node", n.id, "request", access.RequestID(ctx), "error", err)
+	return problem.New(problem.Unavailable, "%q broke off its answer.", name).After(time.Second)
+}

@@ -1,0 +1,268 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/platen-scan/platen/gateway/state"
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
+)
+
+// registry is what the gateway knows of its nodes: their records, which of them
+// hold links, and their scanners. All of it is in memory; the records come from
+// the state and go there first.
+type registry struct {
+	now    func() time.Time
+	events *hub
+
+	mu       sync.RWMutex
+	byPrefix map[string]*node
+	byPin    map[string]*node // of the node's key
+	ordered  []*node          // by ID, and so by the IDs of what they own
+}
+
+// node is one enrolled node. Its ID and prefix never change; the registry's mu
+// guards the rest.
+type node struct {
+	id, prefix string
+
+	record  state.Node
+	link    *held   // takes new requests; nil: offline
+	links   []*held // all that stand, the newest last
+	since   time.Time
+	changed chan struct{} // closed when link changes; nil while nobody waits
+	bodies  int           // under way
+
+	scanners []scan.Scanner // by ID, as the node told of them last
+}
+
+// held is a link that the gateway serves.
+type held struct {
+	relay.Link
+	end func(cause error) // stops following the node's events over this link
+}
+
+func newRegistry(nodes []state.Node, scanners map[string][]scan.Scanner, events *hub, now func() time.Time) *registry {
+	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byPin: map[string]*node{}}
+	for _, record := range nodes {
+		n := r.insertLocked(record)
+		if record.Revoked.IsZero() {
+			n.scanners = sortedScanners(scanners[record.ID])
+		}
+	}
+	return r
+}
+
+func (r *registry) insertLocked(record state.Node) *node {
+	n := &node{id: record.ID, prefix: scan.Prefix(record.ID), record: record, since: r.now()}
+	r.byPrefix[n.prefix] = n
+	r.byPin[identity.PinOf(record.Key)] = n
+	at, _ := slices.BinarySearchFunc(r.ordered, n.id, func(n *node, id string) int { return strings.Compare(n.id, id) })
+	r.ordered = slices.Insert(r.ordered, at, n)
+	return n
+}
+
+// apply takes in a record as the state has it, which may have come from another
+// gateway; an older one than is known changes nothing. It answers the node's links,
+// which are to be cut if the record says that the node is revoked.
+func (r *registry) apply(record state.Node) (n *node, links []*held, changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = r.byPrefix[scan.Prefix(record.ID)]
+	switch {
+	case n == nil:
+		n = r.insertLocked(record)
+	case record.Revision <= n.record.Revision:
+		return n, nil, false
+	default:
+		delete(r.byPin, identity.PinOf(n.record.Key))
+		r.byPin[identity.PinOf(record.Key)] = n
+	}
+	n.record = record
+	if record.Revoked.IsZero() {
+		r.publishNodeLocked(n)
+	} else {
+		r.revokedLocked(n)
+	}
+	return n, slices.Clone(n.links), true
+}
+
+// revokedLocked takes a node out of everything that is shown but the list of nodes.
+func (r *registry) revokedLocked(n *node) {
+	r.setLinkLocked(n, nil)
+	for _, s := range n.scanners {
+		r.publishScannerLocked(n, scan.EventDeviceGone, s)
+	}
+	n.scanners = nil
+	r.publishNodeLocked(n)
+}
+
+// get finds a node by its ID, revoked ones too.
+func (r *registry) get(id string) (*node, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n := r.byPrefix[scan.Prefix(id)]
+	return n, n != nil && n.id == id
+}
+
+// taken reports whether a node other than id has its routing prefix.
+func (r *registry) taken(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n := r.byPrefix[scan.Prefix(id)]
+	return n != nil && n.id != id
+}
+
+// owner finds the node that owns an object, by the routing prefix of its ID.
+func (r *registry) owner(id string) (*node, error) {
+	prefix, _, err := scan.ParseID(id)
+	if err != nil {
+		return nil, problem.BadID.Error()
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n := r.byPrefix[prefix]
+	switch {
+	case n == nil:
+		return nil, problem.NotFound.Error()
+	case !n.record.Revoked.IsZero():
+		return nil, problem.NodeRevoked.Error()
+	}
+	return n, nil
+}
+
+// allowed finds the node that may hold a link with this key.
+func (r *registry) allowed(key ed25519.PublicKey) (*node, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n := r.byPin[identity.PinOf(key)]
+	switch {
+	case n == nil:
+		return nil, problem.NodeUnknown.Error()
+	case !n.record.Revoked.IsZero():
+		return nil, problem.NodeRevoked.Error()
+	}
+	return n, nil
+}
+
+// record is the node's record as it is now.
+func (r *registry) record(n *node) state.Node {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return n.record
+}
+
+// all are the nodes that are not revoked, by ID.
+func (r *registry) all() []*node {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	nodes := make([]*node, 0, len(r.ordered))
+	for _, n := range r.ordered {
+		if n.record.Revoked.IsZero() {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// describe is the node as clients see it.
+func (r *registry) describe(n *node) scan.Node {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return n.describeLocked()
+}
+
+// page lists nodes after an ID, at most limit of them, and says if there are more.
+func (r *registry) page(after string, limit int) (nodes []scan.Node, more bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	nodes = []scan.Node{}
+	at, found := slices.BinarySearchFunc(r.ordered, after, func(n *node, id string) int { return strings.Compare(n.id, id) })
+	if found {
+		at++
+	}
+	for _, n := range r.ordered[at:] {
+		if len(nodes) == limit {
+			return nodes, true
+		}
+		nodes = append(nodes, n.describeLocked())
+	}
+	return nodes, false
+}
+
+func (n *node) describeLocked() scan.Node {
+	d := scan.Node{
+		ID: n.id, Name: n.record.Name, Version: n.record.Version, Joined: n.record.Joined,
+		State: scan.NodeOffline, Since: scan.At(n.since), Scanners: len(n.scanners),
+	}
+	switch {
+	case !n.record.Revoked.IsZero():
+		d.State, d.Since = scan.NodeRevoked, n.record.Revoked
+	case n.link != nil:
+		d.State = scan.NodeOnline
+		if kind := n.link.Kind(); kind == relay.KindQUIC || kind == relay.KindTCP {
+			d.Road = string(kind)
+		}
+	}
+	return d
+}
+
+func (r *registry) publishNodeLocked(n *node) {
+	d := n.describeLocked()
+	r.events.publish(scan.Event{Type: scan.EventNodeState, Node: &d})
+}
+
+// How long a request waits for a node that has only just lost its link, or that
+// this gateway has not seen since it started: nodes come back within that time.
+const (
+	recently = 10 * time.Second
+	patience = 3 * time.Second
+)
+
+// linkTo is the node's link for a new request, but not the one that just failed
+// the caller. It waits a little for a node that is likely to come back.
+func (r *registry) linkTo(ctx context.Context, n *node, failed *held) (*held, error) {
+	var end <-chan time.Time
+	for {
+		link, changed, err := r.linkOrWait(n, failed)
+		if link != nil || err != nil {
+			return link, err
+		}
+		if end == nil {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			end = timer.C
+		}
+		select {
+		case <-changed:
+		case <-end:
+			return nil, r.offline(n)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (r *registry) linkOrWait(n *node, failed *held) (*held, <-chan struct{}, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !n.record.Revoked.IsZero():
+		return nil, nil, problem.NodeRevoked.Error()
+	case n.link != nil && n.link != failed:
+		return n.link, nil, nil
+	case n.link == nil && r.now().Sub(n.since) > recently:
+		return nil, nil, r.offlineLocked(n)
+	}
+	if n.changed == nil {
+		n.changed = make(chan struct{})
+	}
+	return nil, n.changed, nil
+}

@@ -1,0 +1,92 @@
+package pagestore
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+func TestMigration(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	s, _ := openTest(t, cfg, nil)
+	job := newJob(t, s)
+	commitPage(t, s, job.ID, 100)
+	setState(t, s, job.ID, scan.JobCompleted)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	broken := append(slices.Clone(migrations), "ALTER TABLE jobs ADD COLUMN colour TEXT NOT NULL DEFAULT 'x'; INSERT INTO nowhere VALUES (1)")
+	if _, _, err := open(t.Context(), cfg, broken, nil); err == nil || !strings.Contains(err.Error(), "schema 2") {
+		t.Fatalf("Open with a migration that fails = %v", err)
+	}
+	s, _ = openTest(t, cfg, nil) // as if nothing had happened
+	if _, err := readPage(t, s, job.ID, 1); err != nil {
+		t.Errorf("after a migration that failed: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	newer := append(slices.Clone(migrations), "ALTER TABLE jobs ADD COLUMN colour TEXT NOT NULL DEFAULT 'x'", "CREATE TABLE more (x)")
+	s, _, err := open(t.Context(), cfg, newer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, s, "SELECT count(*) FROM jobs WHERE colour = 'x'"); n != 1 {
+		t.Errorf("%d migrated jobs, want 1", n)
+	}
+	if _, err := readPage(t, s, job.ID, 1); err != nil {
+		t.Errorf("after a migration: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	before := filepath.Join(cfg.Dir, storageDir, indexFile+".v1")
+	if fi, err := os.Stat(before); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("the copy: %v, %v, want it with mode 0600", fi, err)
+	}
+	db, err := sql.Open("sqlite", before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var version, jobs int
+	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version != 1 {
+		t.Errorf("the copy has schema %d, %v, want 1", version, err)
+	}
+	if err := db.QueryRow("SELECT count(*) FROM jobs").Scan(&jobs); err != nil || jobs != 1 {
+		t.Errorf("the copy has %d jobs, %v, want 1", jobs, err)
+	}
+
+	_, _, err = Open(t.Context(), cfg)
+	if err == nil || !strings.Contains(err.Error(), "written by a newer Platen") {
+		t.Errorf("Open of a newer folder = %v, want clear words", err)
+	}
+}
+
+func TestForeignDatabase(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	if err := os.Mkdir(filepath.Join(cfg.Dir, storageDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(cfg.Dir, storageDir, indexFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE photos (x); PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "is not Platen's") {
+		t.Errorf("Open of another program's file = %v", err)
+	}
+}

@@ -1,0 +1,35 @@
+package relay
+
+import (
+	"context"
+	"crypto/ed25519"
+)
+
+type peerKey struct{}
+
+// WithPeerKey says which key the other end of a request's connection proved.
+func WithPeerKey(ctx context.Context, key ed25519.PublicKey) context.Context {
+	return context.WithValue(ctx, peerKey{}, key)
+}
+
+// PeerKeyOf is the key that the other end of the request's connection proved: the
+// node's for the gateway's node handler, the gateway's for a node's link handler.
+// It is nil on every other road.
+func PeerKeyOf(ctx context.Context) ed25519.PublicKey {
+	key, _ := ctx.Value(peerKey{}).(ed25519.PublicKey)
+	return key
+}
+
+type controlKey struct{}
+
+// WithControl marks requests with small answers (hello, events, drain, cancel and
+// every other call that brings no page): they never wait behind bodies. There are
+// ControlRequests slots for them.
+func WithControl(ctx context.Context) context.Context {
+	return context.WithValue(ctx, controlKey{}, true)
+}
+
+func isControl(ctx context.Context) bool {
+	control, _ := ctx.Value(controlKey{}).(bool)
+	return control
+}

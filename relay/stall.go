@@ -1,0 +1,167 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A body is written in pieces: a reader that takes less than one in the limit
+// counts as stalled. Pieces are large on fast ways, for speed, and small on slow
+// ones, where a large one could take longer than the limit though all is well.
+const (
+	firstPiece = 64 << 10
+	smallPiece = 16 << 10
+	slowWrite  = time.Second
+	fastWrite  = 50 * time.Millisecond
+)
+
+// Progress makes h reset an answer whose reader takes nothing for limit: else a
+// phone that went away in mid-page holds a request slot, and a goroutine in a
+// write, for ever. A handler that stays silent for longer is none of its business.
+// An answer that could not be written to its end never looks whole: its stream is
+// reset even if h ignores the error.
+func Progress(h http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := &progressWriter{ResponseWriter: w, control: http.NewResponseController(w), limit: limit, piece: firstPiece}
+		defer p.end()
+		h.ServeHTTP(p, r)
+		p.finish()
+	})
+}
+
+// progressWriter watches writes with one timer for the whole answer: a deadline
+// for each write would cost two messages to HTTP/2's connection loop each time.
+type progressWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	limit   time.Duration
+	failed  atomic.Bool
+	began   atomic.Int64 // when the write under way began, nanoseconds since start; 0: none
+	piece   int
+	written int64
+
+	mu    sync.Mutex
+	start time.Time
+	timer *time.Timer // nil before the first write
+	ended bool
+}
+
+// Unwrap is for http.ResponseController.
+func (p *progressWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *progressWriter) Write(b []byte) (n int, err error) {
+	for first := true; first || len(b) > 0; first = false {
+		p.writing()
+		m, err := p.ResponseWriter.Write(b[:min(len(b), p.piece)])
+		p.wrote(err)
+		n, p.written = n+m, p.written+int64(m)
+		if err != nil {
+			return n, err
+		}
+		b = b[m:]
+	}
+	return n, nil
+}
+
+// ReadFrom lets io.Copy and http.ServeContent write large pieces. What a slow
+// source gives is written at once: nothing is collected.
+func (p *progressWriter) ReadFrom(src io.Reader) (n int64, err error) {
+	buf := copyBuffers.Get()
+	defer copyBuffers.Put(buf)
+	for {
+		m, err := src.Read(buf)
+		if m > 0 {
+			w, err := p.Write(buf[:m])
+			n += int64(w)
+			if err != nil {
+				return n, err
+			}
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// FlushError is what http.ResponseController calls.
+func (p *progressWriter) FlushError() error {
+	p.writing()
+	err := p.control.Flush()
+	p.wrote(err)
+	return err
+}
+
+// Flush is http.Flusher.
+func (p *progressWriter) Flush() { p.FlushError() }
+
+func (p *progressWriter) writing() {
+	if p.timer == nil {
+		p.mu.Lock()
+		p.start = time.Now()
+		p.timer = time.AfterFunc(p.limit, p.check)
+		p.mu.Unlock()
+	}
+	p.began.Store(max(int64(time.Since(p.start)), 1))
+}
+
+func (p *progressWriter) wrote(err error) {
+	switch took := time.Since(p.start) - time.Duration(p.began.Swap(0)); {
+	case took >= slowWrite:
+		p.piece = smallPiece
+	case took <= fastWrite:
+		p.piece = min(2*p.piece, BufferSize)
+	}
+	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) && !errors.Is(err, http.ErrContentLength) && !errors.Is(err, http.ErrNotSupported) {
+		p.failed.Store(true)
+	}
+}
+
+// check runs in the timer's goroutine. It sets the write under way a deadline in
+// the past, or looks again when that write would be too old.
+func (p *progressWriter) check() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	wait := p.limit
+	if began := p.began.Load(); began != 0 {
+		wait = time.Duration(began) + p.limit - time.Since(p.start)
+	}
+	if wait > 0 {
+		p.timer.Reset(wait)
+		return
+	}
+	p.failed.Store(true)
+	p.control.SetWriteDeadline(p.start)
+}
+
+// finish runs when the handler has returned: what a long answer has left in a
+// buffer is watched too (a short one's length is not known before its end), and an
+// answer that failed is reset.
+func (p *progressWriter) finish() {
+	if p.written > smallPiece && !p.failed.Load() {
+		p.FlushError()
+	}
+	p.end()
+	if p.failed.Load() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// end stops the watch; after it returns the response writer is not touched.
+func (p *progressWriter) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}

@@ -1,0 +1,173 @@
+package relay_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/platen-scan/platen/relay"
+)
+
+// slowWriter is an answer's way to a reader that takes bytes at a rate.
+type slowWriter struct {
+	header  http.Header
+	rate    int // bytes a second; 0: none
+	late    chan struct{}
+	got     bytes.Buffer
+	writes  []int
+	flushes int
+}
+
+func newSlowWriter(rate int) *slowWriter {
+	return &slowWriter{header: http.Header{}, rate: rate, late: make(chan struct{})}
+}
+
+func (w *slowWriter) Header() http.Header { return w.header }
+func (w *slowWriter) WriteHeader(int)     {}
+func (w *slowWriter) Flush()              { w.flushes++ }
+
+func (w *slowWriter) SetWriteDeadline(t time.Time) error {
+	if !t.After(time.Now()) {
+		close(w.late)
+	}
+	return nil
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.writes = append(w.writes, len(p))
+	var taken <-chan time.Time
+	if w.rate > 0 {
+		taken = time.After(time.Duration(len(p)) * time.Second / time.Duration(w.rate))
+	}
+	select {
+	case <-taken:
+		return w.got.Write(p)
+	case <-w.late:
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+// serve runs a handler under Progress and reports its panic, if any.
+func serve(w http.ResponseWriter, h http.HandlerFunc) (panicked any) {
+	defer func() { panicked = recover() }()
+	relay.Progress(h, 10*time.Second).ServeHTTP(w, new(http.Request))
+	return nil
+}
+
+func TestProgressStopsAStalledAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWriter(0)
+		began := time.Now()
+		var failed error
+		panicked := serve(w, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(3 * time.Second)
+			began = time.Now()
+			_, failed = w.Write(make([]byte, 1<<20))
+		})
+		if took := time.Since(began).Round(time.Millisecond); took != 10*time.Second {
+			t.Errorf("a stalled write ended after %v, want 10s", took)
+		}
+		if !errors.Is(failed, os.ErrDeadlineExceeded) {
+			t.Errorf("Write = %v, want %v", failed, os.ErrDeadlineExceeded)
+		}
+		if panicked != http.ErrAbortHandler {
+			t.Errorf("the handler ended with %v: the answer could look whole", panicked)
+		}
+	})
+}
+
+func TestProgressBearsASlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWriter(7000) // a piece of 64 KiB takes 9.4 s
+		if p := serve(w, func(w http.ResponseWriter, r *http.Request) {
+			if n, err := w.Write(make([]byte, 400_000)); n != 400_000 || err != nil {
+				t.Errorf("Write = %d, %v, want 400000 bytes", n, err)
+			}
+		}); p != nil {
+			t.Errorf("the answer was aborted: %v", p)
+		}
+		if last := w.writes[len(w.writes)-2]; last != 16<<10 {
+			t.Errorf("pieces for a slow reader are %d bytes, want %d", last, 16<<10)
+		}
+	})
+}
+
+func TestProgressBearsASilentHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWriter(1 << 30)
+		if p := serve(w, func(w http.ResponseWriter, r *http.Request) {
+			for range 5 {
+				io.WriteString(w, "event")
+				http.NewResponseController(w).Flush()
+				time.Sleep(time.Minute)
+			}
+		}); p != nil {
+			t.Errorf("the answer was aborted: %v", p)
+		}
+		if got := w.got.String(); got != strings.Repeat("event", 5) || w.flushes != 5 {
+			t.Errorf("reader got %q and %d flushes", got, w.flushes)
+		}
+	})
+}
+
+func TestProgressCopiesInLargePieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWriter(1 << 30)
+		serve(w, func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(w, io.LimitReader(zeros{}, 3<<20))
+			if n != 3<<20 || err != nil {
+				t.Errorf("io.Copy = %d, %v, want 3 MiB", n, err)
+			}
+		})
+		if n := len(w.writes); n > 16 || w.got.Len() != 3<<20 {
+			t.Errorf("3 MiB went out in %d writes (%d bytes)", n, w.got.Len())
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A short answer must reach the server unflushed, which then knows its length.
+func TestProgressLeavesShortAnswersAlone(t *testing.T) {
+	w := newSlowWriter(1 << 30)
+	serve(w, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") })
+	if w.flushes != 0 || w.got.String() != "{}" {
+		t.Errorf("%d flushes of %q, want none of {}", w.flushes, w.got.String())
+	}
+}
+
+func TestProgressCostsNoGoroutine(t *testing.T) {
+	h := relay.Progress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(nil) }), time.Second)
+	w, r := newSlowWriter(1<<30), new(http.Request)
+	w.rate = 1 << 40
+	if n := testing.AllocsPerRun(100, func() { h.ServeHTTP(discard{w.header}, r) }); n > 4 {
+		t.Errorf("Progress allocates %v times an answer, want at most 4", n)
+	}
+}
+
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) WriteHeader(int)             {}
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestBuffers(t *testing.T) {
+	var b relay.Buffers
+	p := b.Get()
+	if len(p) != relay.BufferSize {
+		t.Fatalf("Get() has %d bytes, want %d", len(p), relay.BufferSize)
+	}
+	b.Put(p)
+	b.Put(make([]byte, 10)) // not ours: dropped
+	if n := len(b.Get()); n != relay.BufferSize {
+		t.Errorf("Get() after a foreign Put has %d bytes, want %d", n, relay.BufferSize)
+	}
+}

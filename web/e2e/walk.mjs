@@ -1,0 +1,228 @@
+/**
+ * Walks through every screen of the app against the stand-in service, in several sizes, both
+ * colour schemes and both languages: axe must find nothing, nothing may be cut off or too small to
+ * hit, and no script may fail. Screenshots go to --shots DIR.
+ *
+ *     npm run test:browser --prefix web [-- --shots DIR] [-- --only NAME]
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createServer } from 'vite';
+import { ViteNodeRunner } from 'vite-node/client';
+import { ViteNodeServer } from 'vite-node/server';
+import { startChromium } from './chromium.mjs';
+
+const { values: given } = parseArgs({ options: { shots: { type: 'string' }, only: { type: 'string' } } });
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const looks = [
+  { name: 'phone', width: 390, height: 844, locale: 'en-GB' },
+  { name: 'phone-dark-de', width: 390, height: 844, locale: 'de-DE', dark: true },
+  { name: 'small', width: 320, height: 568, locale: 'de-DE' },
+  { name: 'desktop', width: 1024, height: 768, locale: 'en-GB', desktop: true },
+  { name: 'desktop-dark', width: 1280, height: 800, locale: 'de-DE', desktop: true, dark: true },
+];
+
+const dev = await createServer({ configFile: join(import.meta.dirname, '../dev/vite.config.ts'), root: join(import.meta.dirname, '../dev'), server: { middlewareMode: true, hmr: false, watch: null }, logLevel: 'error', appType: 'custom' });
+await dev.pluginContainer.buildStart({});
+const node = new ViteNodeServer(dev);
+const runner = new ViteNodeRunner({ root: dev.config.root, base: dev.config.base, fetchModule: (id) => node.fetchModule(id), resolveId: (id, importer) => node.resolveId(id, importer) });
+const { startMock } = await runner.executeFile(join(import.meta.dirname, '../dev/mock.ts'));
+
+const browser = await startChromium();
+const faults = [];
+let looked = 0;
+
+for (const look of looks) {
+  if (given.only && look.name !== given.only) continue;
+  const mock = await startMock({ gateway: true, pair: true, pace: 300 });
+  const context = await browser.newContext({
+    viewport: { width: look.width, height: look.height }, deviceScaleFactor: look.desktop ? 1 : 2, isMobile: !look.desktop, hasTouch: !look.desktop,
+    locale: look.locale, colorScheme: look.dark ? 'dark' : 'light', reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on('pageerror', (error) => faults.push(`${look.name}: ${error}`));
+  page.on('console', (message) => {
+    if (/Content Security Policy/.test(message.text())) faults.push(`${look.name}: ${message.text()}`);
+  });
+  const tell = (state) => fetch(`${mock.url}/mock`, { method: 'POST', body: JSON.stringify(state) });
+  const go = (path) => page.goto(mock.url + path);
+  const tap = (selector) => page.locator(selector).first().click();
+  const see = (selector) => page.locator(selector).first().waitFor();
+
+  /** Looks at the screen as it stands. */
+  const screen = async (name) => {
+    looked++;
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.waitForTimeout(250); // fonts and pictures settle
+    if (given.shots) {
+      mkdirSync(given.shots, { recursive: true });
+      await page.screenshot({ path: join(given.shots, `${look.name}-${name}.png`) });
+    }
+    await page.evaluate(axe);
+    const found = await page.evaluate(inspect);
+    for (const fault of found) faults.push(`${look.name}, ${name}: ${fault}`);
+  };
+
+  try {
+    // Sign-in.
+    await go('/#pair=secret-of-the-mock-service&ca=4fX2b');
+    await see('[data-action=redeem]');
+    await screen('pair-link');
+    await go('/pair');
+    await page.reload();
+    await see('input[name=code]');
+    await page.fill('input[name=code]', '11111111');
+    await tap('.pair-form button[type=submit]');
+    await see('.banner.bad');
+    await screen('pair-wrong');
+    await go('/#pair=secret-of-the-mock-service');
+    await page.reload();
+    await tap('[data-action=redeem]');
+    // Scanners.
+    await see('[data-scanner]');
+    await screen('scanners');
+    await tell({ scanners: 'none' });
+    await page.reload();
+    await see('.empty');
+    await screen('scanners-none');
+    await tell({ scanners: 'three' });
+    await go('/scanners');
+    await tap('[data-scanner="Virtual scanner"]');
+    await see('[data-preset]:enabled');
+    await screen('scanner');
+    await tap('.topbar .icon-button:last-child');
+    await see('dialog[open]');
+    await screen('menu');
+    await page.keyboard.press('Escape');
+    await tap('[data-action=all-settings]');
+    await see('dialog[open] [data-setting]');
+    await screen('settings');
+    await tap('details.more summary');
+    await page.evaluate(() => document.querySelector('.sheet-body').scrollTo(0, 5000));
+    await screen('settings-more');
+    await page.keyboard.press('Escape');
+    // A scan that stops, goes on, and grows.
+    await tell({ stop: { page: 3, reason: 'jam' } });
+    await tap('[data-preset=both-sides]');
+    await see('[data-state=growing] img');
+    await screen('live');
+    await see('.stop-body');
+    await screen('stopped-jam');
+    await page.keyboard.press('Escape');
+    await see('.banner.warn');
+    await screen('stopped-hidden');
+    await tap('.banner.warn .button');
+    await tap('[data-action=resume]');
+    await page.waitForURL(/\/documents\//, { timeout: 60_000 });
+    await see('.tile img');
+    await screen('grid');
+    const address = new URL(page.url()).pathname;
+    // Selection, removal, one page.
+    await tap('.doc-meta .button');
+    await tap('.tile:nth-child(2) > button');
+    await tap('.tile:nth-child(5) > button');
+    await screen('selected');
+    await tap('.tool:nth-child(2)');
+    await see('dialog[open] .gap-buttons');
+    await screen('move');
+    await page.keyboard.press('Escape');
+    await tap('.tool:nth-child(1)');
+    await tap('.tool.danger');
+    await see('.toast');
+    await screen('removed');
+    if (!look.desktop) {
+      await tap('.tile:nth-child(3) > button');
+      await see('.page-stage img');
+      await screen('page');
+      await tap('.topbar .icon-button');
+    }
+    await see('[data-action=done]');
+    await tap('[data-action=add]');
+    await see('dialog[open] .row');
+    await screen('add');
+    await page.keyboard.press('Escape');
+    await tap('[data-action=done]');
+    await see('[data-ready=true]');
+    await screen('finish');
+    await tap('[data-action=save]');
+    await see('.banner.ok');
+    await screen('saved');
+    await go('/documents');
+    await see('[data-document]');
+    await screen('documents');
+    await go(`${address}#delete`);
+    await see('.button.danger');
+    await screen('delete');
+    // Administration.
+    await go('/connect');
+    await see('.qr');
+    await screen('connect');
+    await go('/nodes');
+    await tap('[data-action=add-node]');
+    await see('.command');
+    await screen('nodes');
+    await tap('[data-node=Reception]');
+    await see('dialog[open]');
+    await screen('node');
+    // What can be wrong.
+    await go('/documents/aaaaaaaaaaaaaaaa-daaaaaaaaaaaaaaaaaaaa');
+    await see('.empty');
+    await screen('document-gone');
+    await go('/nowhere');
+    await see('.empty');
+    await screen('unknown');
+    await tell({ scanners: 'offline' });
+    await go('/scanners');
+    await tap('[data-scanner]');
+    await see('.banner.warn');
+    await screen('scanner-offline');
+    await tell({ scanners: 'three' });
+    await go('/scanners');
+    await see('[data-scanner]');
+    await tell({ problem: { code: 'node-offline', status: 503 } });
+    await tap('[data-scanner]');
+    await see('[role=alert]');
+    await screen('node-offline');
+    await tell({ problem: null });
+    await go('/scanners');
+    await see('[data-scanner]');
+    await tell({ down: true });
+    await see('.connection');
+    await screen('connection-lost');
+  } catch (error) {
+    faults.push(`${look.name}: ${error.message.split('\n').slice(0, 4).join(' ')}`);
+    if (given.shots) await page.screenshot({ path: join(given.shots, `${look.name}-FAILED.png`) });
+  }
+  await context.close();
+  await mock.close();
+}
+
+await browser.close();
+await dev.close();
+for (const fault of faults) console.error(fault);
+console.log(`${looked} screens looked at`);
+console.log(`${looked} passed, ${faults.length} failed`);
+process.exit(faults.length ? 1 : 0);
+
+/** Runs in the page: accessibility rules, hit sizes, cut texts, sideways scrolling. */
+async function inspect() {
+  const found = [];
+  const { violations } = await window.axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
+  for (const v of violations) found.push(`axe ${v.id}: ${v.nodes.map((n) => `${n.target.join(' ')} (${(n.any[0] ?? n.all[0] ?? n.none[0])?.message ?? ''})`).slice(0, 3).join('; ')}`);
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) found.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
+  const modal = document.querySelector('dialog[open]');
+  for (const element of (modal ?? document).querySelectorAll('button, a[href], select, input:not([type=radio]):not([type=checkbox]), summary, .segmented label, .switch')) {
+    const box = element.getBoundingClientRect();
+    if (box.width === 0 || !element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    const name = `${element.tagName.toLowerCase()}.${element.className} "${element.textContent.trim().slice(0, 20)}"`;
+    if (box.width < 44 || box.height < 44) found.push(`${name} is ${Math.round(box.width)} × ${Math.round(box.height)}`);
+    if (element.scrollWidth > element.clientWidth + 1 && element.tagName === 'BUTTON') found.push(`${name} is cut: ${element.scrollWidth} > ${element.clientWidth}`);
+    if (box.right > innerWidth + 1 && !element.closest('.strip')) found.push(`${name} leaves the screen`);
+  }
+  return found;
+}

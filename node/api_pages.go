@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/imaging"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+func (n *Node) listPages(w http.ResponseWriter, r *http.Request) error {
+	limit, cursor, err := access.Page(r)
+	if err != nil {
+		return err
+	}
+	job, _, err := n.jobOf(r)
+	if err != nil {
+		return err
+	}
+	pages, next, err := n.store.Pages(r.Context(), job.ID, cursor, limit)
+	if err != nil {
+		return err
+	}
+	return access.WriteJSON(w, http.StatusOK, api.PageList{Items: pages, Next: next})
+}
+
+// pageNumber is that of the path, which the guard has checked.
+func pageNumber(r *http.Request) int {
+	n, _ := strconv.Atoi(r.PathValue("n"))
+	return n
+}
+
+func (n *Node) ackPage(w http.ResponseWriter, r *http.Request) error {
+	var ack scan.PageAck
+	if err := access.ReadJSON(r, &ack); err != nil {
+		return err
+	}
+	if sum, err := hex.DecodeString(ack.Digest); err != nil || len(sum) != sha256.Size {
+		return problem.New(problem.BadRequest, "A digest is 64 hexadecimal digits.").At("digest")
+	}
+	job, owner, err := n.jobOf(r)
+	if err != nil {
+		return err
+	}
+	if owner != access.CallerOf(r.Context()).Subject {
+		return problem.New(problem.PermissionDenied, "Only its owner says that a page has arrived.")
+	}
+	if err := n.store.Ack(r.Context(), job.ID, pageNumber(r), ack.Digest); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// getPage answers with a page, or a problem without the headers of one.
+func (n *Node) getPage(w http.ResponseWriter, r *http.Request) error {
+	err := n.sendPage(w, r)
+	if err != nil {
+		dropFileHeaders(w.Header())
+	}
+	return err
+}
+
+// dropFileHeaders takes back what was said of a file that does not come.
+func dropFileHeaders(h http.Header) {
+	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Accept-Ranges", "Cache-Control", "Content-Length"} {
+		h.Del(name)
+	}
+}
+
+// sendPage sends the image of a page: the stored bytes, also while they grow, or a
+// rendition of a page that is whole.
+func (n *Node) sendPage(w http.ResponseWriter, r *http.Request) error {
+	job, _, err := n.jobOf(r)
+	if err != nil {
+		return err
+	}
+	want, err := parseWant(r)
+	if err != nil {
+		return err
+	}
+	page, _, err := n.store.Page(r.Context(), job.ID, pageNumber(r))
+	if err != nil {
+		return err
+	}
+	spec, err := want.spec(page)
+	if err != nil {
+		return err
+	}
+	if want.negotiated {
+		w.Header().Add("Vary", "Accept")
+	}
+	if want.download {
+		w.Header().Set("Content-Disposition", attachment(n.titleOf(r.Context(), job)+" "+strconv.Itoa(page.N), pageExtensions[formatOf(page, spec)]))
+	}
+	if spec != (imaging.Spec{}) {
+		return n.sendRendition(w, r, page, spec)
+	}
+	reader, err := n.store.OpenPage(r.Context(), job.ID, page.N)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	h := w.Header()
+	h.Set("Content-Type", page.Format.MediaType())
+	h.Set("ETag", `"`+reader.Page().ID+`"`)
+	if reader.Page().State == scan.PageGrowing {
+		return n.sendGrowing(w, r, reader)
+	}
+	if f := reader.File(); f != nil {
+		return sendCommitted(w, r, reader.Page(), f)
+	}
+	return sendCommitted(w, r, reader.Page(), io.NewSectionReader(reader, 0, reader.Page().Bytes))
+}
+
+// sendCommitted sends the stored bytes of a page, or the part that is asked for.
+func sendCommitted(w http.ResponseWriter, r *http.Request, page scan.Page, content io.ReadSeeker) error {
+	if sum, err := hex.DecodeString(page.Digest); err == nil {
+		w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":") // RFC 9530
+	}
+	return sendImmutable(w, r, content)
+}
+
+// sendImmutable sends what never changes under its ETag.
+func sendImmutable(w http.ResponseWriter, r *http.Request, content io.ReadSeeker) error {
+	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
+	s := newStream(w, r)
+	http.ServeContent(s, r, "", time.Time{}, content)
+	if s.refused {
+		return problem.RangeNotSatisfiable.Error()
+	}
+	return nil
+}
+
+// convertTime is how long a rendition may take.
+const convertTime = 2 * time.Minute
+
+// sendRendition sends another form of a page that is whole. It is made once and kept.
+func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, page scan.Page, spec imaging.Spec) error {
+	name := string(spec.Format)
+	if spec.Width > 0 {
+		name += "-w" + strconv.Itoa(spec.Width)
+	}
+	// Others may wait for the same rendition: it does not end with this request.
+	f, err := n.store.Rendition(r.Context(), page, name, func(src *os.File, dst io.Writer) error {
+		ctx, cancel := context.WithTimeout(n.ctx, convertTime)
+		defer cancel()
+		select {
+		case n.converting <- struct{}{}:
+			defer func() { <-n.converting }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return n.workers.Convert(ctx, src, page.Format, spec, dst)
+	})
+	switch {
+	case errors.Is(err, driver.ErrConvert):
+		n.log.Warn("page cannot be converted", "page", page.ID, "to", name, "error", err)
+		return problem.New(problem.FormatUnsupported, "This page cannot be had as %s; %s is how it is stored.", name, page.Format)
+	case err != nil:
+		return err
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", spec.Format.MediaType())
+	w.Header().Set("ETag", `"`+page.ID+"."+name+`"`)
+	return sendImmutable(w, r, f)
+}

@@ -1,0 +1,33 @@
+// Package node is the local service on a machine with scanners: it finds devices,
+// queues and runs jobs, keeps their pages, and answers the HTTP API of
+// proto/openapi.yaml on every road that leads to it. cmd/platen makes one Node,
+// serves Handler on its listeners and runs Serve.
+//
+// # Who does what
+//
+// Each device has one goroutine, its actor (device), which alone decides about the
+// device's worker process, its queue and the states of its jobs. What takes time, an
+// operation of the worker, runs beside it and reports back, so that a hanging device
+// never delays a cancellation. A job changes state only through advance: the table of
+// proto/scan decides, the page store makes it durable, then it is announced.
+//
+// Pages go from the worker through a sink into the page store, and from there to any
+// number of readers, each at its own pace. Events go through a hub that keeps the last
+// ones for replay. Neither a slow reader nor a slow follower holds up a scanner.
+//
+// # Waiting and starting again
+//
+// A job that waits for a person is processing-stopped with one reason and a deadline,
+// and keeps the device. A device that another program holds (busy-elsewhere) is such a
+// stop too, but the node tries again by itself, after 1 to 30 seconds, for two minutes.
+// A feeder that is empty when a batch starts stops the job, also when it was resumed;
+// one that runs empty ends the job well.
+//
+// After a restart no paper is fed until somebody asks for it. A job that was under
+// way becomes processing-stopped with the reason interrupted and does not hold the
+// device; one that was queued becomes pending-held with the same reason. Both go on
+// with POST …/resume, the first at the head of the queue, from its next page.
+//
+// The package never opens a device, decodes an image or knows a concrete driver or
+// carrier of links.
+package node

@@ -1,0 +1,117 @@
+//go:build unix
+
+package sane_test
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/driver/drivertest"
+	"github.com/platen-scan/platen/node/driver/sane"
+	"github.com/platen-scan/platen/node/imaging"
+	"github.com/platen-scan/platen/node/imaging/turbo"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+// TestMain is a worker program too: libsane must not be loaded into a test's process.
+func TestMain(m *testing.M) {
+	if driver.IsWorker(os.Args[1:]) {
+		codecs, err := turbo.Codecs()
+		if err != nil {
+			codecs = imaging.Codecs{}
+		}
+		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{sane.New()}, codecs))
+	}
+	os.Exit(m.Run())
+}
+
+const testConf = `number_of_devices 1
+mode Color
+depth 8
+resolution_min 50.0
+resolution_max 1200.0
+resolution_quant 1.0
+resolution 300.0
+test-picture "Color pattern"
+geometry_min 0.0
+geometry_max 300.0
+geometry_quant 1.0
+tl_x 0.0
+tl_y 0.0
+br_x 210.0
+br_y 297.0
+`
+
+// workers start workers whose libsane has the test back end and no other.
+func workers(t testing.TB) *driver.Workers {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"dll.conf": "test\n", "test.conf": testConf} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("SANE_CONFIG_DIR", dir) // for scanimage as well
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without the variable, workers under the race detector sleep a second at their end.
+	w := &driver.Workers{Path: self, Env: []string{"GORACE=atexit_sleep_ms=0"}}
+	var missing *driver.Missing
+	if _, err := w.Devices(t.Context(), "sane"); errors.As(err, &missing) {
+		t.Fatalf("this test needs libsane: %s", missing.Hint)
+	}
+	return w
+}
+
+func TestConformance(t *testing.T) {
+	s := drivertest.Through(workers(t), "sane")
+	s.Slow = map[string]string{"read-delay": "yes", "read-delay-duration": "100000", "read-limit": "yes", "read-limit-size": "4096"}
+	for status, want := range map[string]scan.Reason{
+		"SANE_STATUS_UNSUPPORTED":   scan.ReasonUnsupported,
+		"SANE_STATUS_CANCELLED":     scan.ReasonCanceledByUser,
+		"SANE_STATUS_DEVICE_BUSY":   scan.ReasonBusyOther,
+		"SANE_STATUS_INVAL":         scan.ReasonUnsupported,
+		"SANE_STATUS_EOF":           scan.ReasonShortPage,
+		"SANE_STATUS_JAMMED":        scan.ReasonJam,
+		"SANE_STATUS_NO_DOCS":       scan.ReasonFeederEmpty,
+		"SANE_STATUS_COVER_OPEN":    scan.ReasonCoverOpen,
+		"SANE_STATUS_IO_ERROR":      scan.ReasonDeviceError,
+		"SANE_STATUS_NO_MEM":        scan.ReasonDeviceError,
+		"SANE_STATUS_ACCESS_DENIED": scan.ReasonAccessDenied,
+	} {
+		s.Faults = append(s.Faults, drivertest.Fault{Name: status, Options: map[string]string{"read-return-value": status}, Want: want})
+	}
+	drivertest.Run(t, s)
+}
+
+// TestSIGTERM shows that a node still hears SIGTERM after a scan: back ends take it for
+// themselves, in their own process.
+func TestSIGTERM(t *testing.T) {
+	worker, caps := open(t, workers(t))
+	settings, err := caps.Resolve(scan.Settings{Resolution: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Scan(t.Context(), settings, new(drivertest.Recorder)); err != nil {
+		t.Fatal(err)
+	}
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	defer signal.Stop(terminated)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-terminated:
+	case <-time.After(5 * time.Second):
+		t.Error("SIGTERM did not arrive")
+	}
+}

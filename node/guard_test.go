@@ -1,0 +1,128 @@
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/access/accesstest"
+	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+func TestContract(t *testing.T) {
+	g := newRig(t, &fakeWorkers{}).start()
+	accesstest.ContractCheck(t, accesstest.Spec(t), g.node.routes(access.RoadLoopback), accesstest.End{
+		Tags:    []string{"service", "sign-in", "scanners", "jobs", "pages", "documents", "events", "link"},
+		Without: []string{"joinNode"}, // a gateway's
+	})
+}
+
+// TestEveryRouteUnderAttack misuses each route on each road: the right problem, and
+// nothing changed.
+func TestEveryRouteUnderAttack(t *testing.T) {
+	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink} {
+		t.Run(string(road), func(t *testing.T) {
+			g, _, scanner := oneDevice(t, then(1, nil))
+			j := g.submit(scanner, request(scan.SourceADF, 0))
+			g.reaches(j.ID, scan.JobCompleted)
+			h := g.node.Handler(road)
+			as := accesstest.SignIn(g.node.guard, h, road)
+			if road == access.RoadLink {
+				as = accesstest.NewGateway(t, g.node.grants, g.node.id).As
+			}
+			ids := strings.NewReplacer("{scanner}", scanner, "{job}", j.ID, "{document}", j.Document, "{n}", "1")
+			accesstest.Walk(t, accesstest.Walker{
+				Handler: h, Routes: g.node.routes(road), Road: road, As: as,
+				Target: func(r access.Route) string { return accesstest.FillPath(ids.Replace(r.Path)) },
+				Header: func(r access.Route, h http.Header) {
+					if strings.HasSuffix(r.Path, "/{scanner}/jobs") {
+						h.Set("Idempotency-Key", newKey())
+					}
+				},
+				Body: func(r access.Route) string {
+					switch {
+					case strings.HasSuffix(r.Path, "/{scanner}/jobs"):
+						return request(scan.SourceADF, 0)
+					case strings.HasSuffix(r.Path, "/ack"):
+						return `{"digest":"` + strings.Repeat("a", 64) + `"}`
+					}
+					return ""
+				},
+				Snapshot: func() string { return snapshot(t, g) },
+			})
+		})
+	}
+}
+
+// snapshot is what a request could change: jobs, documents, pages and events.
+func snapshot(t *testing.T, g *rig) string {
+	t.Helper()
+	ctx := t.Context()
+	jobs, _, err := g.store.Jobs(ctx, pagestore.JobFilter{}, "", 200)
+	need(t, err)
+	docs, _, err := g.store.Documents(ctx, "", "", 200)
+	need(t, err)
+	all := []any{jobs, docs}
+	for _, j := range jobs {
+		pages, _, err := g.store.Pages(ctx, j.ID, "", 200)
+		need(t, err)
+		all = append(all, pages)
+	}
+	b, err := json.Marshal(all)
+	need(t, err)
+	return fmt.Sprintf("%x %s", sha256.Sum256(b), b)
+}
+
+// TestService tells anonymous callers nothing and those with a session what answers.
+func TestService(t *testing.T) {
+	g := newRig(t, &fakeWorkers{}).start()
+	got := get[api.Service](g, "/api/v1/service")
+	want := api.Service{Product: "platen", Api: "1", Role: api.ServiceRoleNode, Version: "1.2.3", Id: g.node.id, Name: "Reception"}
+	if got != want {
+		t.Errorf("service = %+v, want %+v", got, want)
+	}
+	anonymous := accesstest.Do(g.node.Handler(access.RoadLAN), accesstest.NewRequest(access.RoadLAN, http.MethodGet, "/api/v1/service", ""))
+	if body := strings.TrimSpace(anonymous.Body.String()); body != `{"api":"1","product":"platen"}` {
+		t.Errorf("anonymous service = %s", body)
+	}
+}
+
+// TestLimitsOfASession bounds jobs on the LAN, not on the machine itself.
+func TestLimitsOfASession(t *testing.T) {
+	g, _, scanner := oneDevice(t, func(b *batch_) error { return b.hang() })
+	phone := g.user(api.RoleUser)
+	url := "/api/v1/scanners/" + scanner + "/jobs"
+	for i := range jobsPerMinute {
+		if a := phone(http.MethodPost, url, request(scan.SourceADF, 0)); a.Code != http.StatusCreated {
+			t.Fatalf("job %d: status %d, %s", i, a.Code, a.Body)
+		}
+	}
+	a := phone(http.MethodPost, url, request(scan.SourceADF, 0))
+	a.wants(t, problem.TooManyRequests, "")
+	if a.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	g.submit(scanner, request(scan.SourceADF, 0))
+}
+
+// TestWebApp has every path outside /api/ but on links.
+func TestWebApp(t *testing.T) {
+	g := newRig(t, &fakeWorkers{})
+	g.config = func(c *Config) {
+		c.Web = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("app")) })
+	}
+	g.start()
+	for road, want := range map[access.Road]int{access.RoadLoopback: 200, access.RoadLAN: 200, access.RoadLink: 404} {
+		w := accesstest.Do(g.node.Handler(road), accesstest.NewRequest(road, http.MethodGet, "/jobs/x", ""))
+		if w.Code != want {
+			t.Errorf("app on road %s: status %d, want %d", road, w.Code, want)
+		}
+	}
+}

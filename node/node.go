@@ -1,0 +1,245 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
+)
+
+// Config is what a Node is made of.
+type Config struct {
+	Identity *identity.Identity // the node's key; needed
+	Name     string             // for people, as "Reception"; needed
+	Version  string             // of this program
+	Location string             // of its scanners, for people; "": none
+	Store    *pagestore.Store   // needed; whoever opened it closes it after Serve
+	Workers  *driver.Workers    // needed
+	Drivers  []string           // names of the drivers, in the order in which scanners are listed
+	Keys     string             // folder of the gateway that the node joined; "": it joins none
+
+	// Access says who may do what. New fills in Records, Service and Grants.
+	Access access.Config
+	// Web answers what is not below /api/; nil: nothing is there.
+	Web http.Handler
+	// Dialers open links to the gateway, the preferred kind first; nil: none are opened.
+	Dialers []relay.Dialer
+	Log     *slog.Logger // nil: none
+}
+
+// Node is the local service. New makes it, Serve runs it.
+type Node struct {
+	id       string
+	name     string
+	version  string
+	location string
+	identity *identity.Identity
+	log      *slog.Logger
+	store    *pagestore.Store
+	workers  workers
+	// Store.Room and Store.UpdateJob, or the disk of a test.
+	room    func(ctx context.Context, expected int64) error
+	update  func(ctx context.Context, job string, change func(*scan.Job) error) (scan.Job, error)
+	guard   *access.Guard
+	grants  *access.GrantVerifier
+	web     http.Handler
+	hub     *hub
+	finders []*finder
+	uplink  *uplink
+
+	ctx     context.Context // ends with Serve; operations and streams live in it
+	end     context.CancelFunc
+	running atomic.Bool // jobs of before the start were put right, requests may come
+	ready   chan struct{}
+	actors  sync.WaitGroup
+
+	converting chan struct{} // slots for renditions in the making
+
+	mu      sync.Mutex
+	scanner map[string]*device
+}
+
+// New makes a node. It starts nothing.
+func New(c Config) (*Node, error) {
+	if c.Workers == nil {
+		return nil, errors.New("making a node: it has no workers")
+	}
+	return newNode(c, processes{c.Workers})
+}
+
+func newNode(c Config, w workers) (*Node, error) {
+	if c.Identity == nil || c.Store == nil || c.Name == "" {
+		return nil, errors.New("making a node: it needs an identity, a store and a name")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		id: c.Identity.NodeID(), name: c.Name, version: c.Version, location: c.Location, identity: c.Identity,
+		log: c.Log, store: c.Store, workers: w, room: c.Store.Room, update: c.Store.UpdateJob, web: c.Web, hub: newHub(time.Now),
+		ready: make(chan struct{}), scanner: map[string]*device{},
+		converting: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)),
+	}
+	n.ctx, n.end = context.WithCancel(context.Background())
+	for _, name := range slices.Compact(slices.Clone(c.Drivers)) {
+		n.finders = append(n.finders, n.newFinder(name))
+	}
+	n.grants = access.NewGrantVerifier(n.id)
+	u, err := newUplink(n, c)
+	if err != nil {
+		return nil, fmt.Errorf("making a node: %w", err)
+	}
+	n.uplink = u
+	c.Access.Records = c.Store.Records()
+	c.Access.Service = n.service
+	c.Access.Grants = n.grants
+	if c.Access.Log == nil {
+		c.Access.Log = c.Log
+	}
+	n.guard = access.New(c.Access)
+	return n, nil
+}
+
+// ID is the node's identifier, Name what people call it.
+func (n *Node) ID() string   { return n.id }
+func (n *Node) Name() string { return n.name }
+
+// Ready is closed when Serve has put the jobs of before the start right and requests
+// are answered. Looking for devices goes on after that.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Handler answers the HTTP API on one road, and Web's paths where there are pages.
+func (n *Node) Handler(road access.Road) http.Handler {
+	h := n.guard.Handler(road, n.routes(road), n.web)
+	if road == access.RoadLink {
+		return h
+	}
+	return withDeadline(h)
+}
+
+// Serve runs the node until ctx ends: it finishes what the last start left open,
+// looks for devices, runs jobs, and keeps the link to the gateway. When it returns the
+// workers have ended; a job that was under way can be resumed after the next start. It
+// may be called once.
+func (n *Node) Serve(ctx context.Context) error {
+	defer n.end()
+	stop := context.AfterFunc(ctx, n.end)
+	defer stop()
+	if err := n.recover(ctx); err != nil {
+		return fmt.Errorf("starting the node: %w", err)
+	}
+	n.running.Store(true)
+	close(n.ready)
+	var parts sync.WaitGroup
+	for _, f := range n.finders {
+		parts.Go(func() { f.serve(n.ctx) })
+	}
+	parts.Go(func() { n.sweep(n.ctx) })
+	parts.Go(func() { n.uplink.serve(n.ctx) })
+	<-n.ctx.Done()
+	n.running.Store(false)
+	parts.Wait()
+	n.actors.Wait()
+	return nil
+}
+
+// sweepEvery is how often retention is looked after.
+const sweepEvery = time.Minute
+
+// sweep lets the store delete what nobody may expect any more.
+func (n *Node) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		swept, err := n.store.Sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.log.Error("retention failed", "error", err)
+		}
+		if len(swept.Pages)+len(swept.Documents)+len(swept.Jobs) > 0 {
+			n.log.Info("retention ended", "pages", len(swept.Pages), "documents", len(swept.Documents), "jobs", len(swept.Jobs))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// device finds a scanner's actor, nil where there is none.
+func (n *Node) device(id string) *device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.scanner[id]
+}
+
+// devices are all actors, in no order.
+func (n *Node) devices() []*device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := make([]*device, 0, len(n.scanner))
+	for _, d := range n.scanner {
+		all = append(all, d)
+	}
+	return all
+}
+
+// ensureDevice finds or starts a scanner's actor.
+func (n *Node) ensureDevice(id string) *device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.scanner[id]
+	if d == nil {
+		d = n.newDevice(id)
+		n.scanner[id] = d
+		n.actors.Go(func() { d.serve(n.ctx) })
+	}
+	return d
+}
+
+// forget takes a device off the list for good. Its actor ends.
+func (n *Node) forget(d *device) {
+	n.mu.Lock()
+	delete(n.scanner, d.id)
+	n.mu.Unlock()
+	s, _ := d.view()
+	n.hub.publish(notice{event: &scan.Event{Type: scan.EventDeviceGone, Scanner: &s}})
+}
+
+// driverBusy reports whether a device of the driver is at work.
+func (n *Node) driverBusy(name string) bool {
+	for _, d := range n.devices() {
+		s, _ := d.view()
+		if s.Driver == name && s.Status.State == scan.ScannerProcessing {
+			return true
+		}
+	}
+	return false
+}
+
+// Gateway is the address of the gateway that the node has joined; "" without one.
+func (n *Node) Gateway() string {
+	address, _ := n.uplink.state()
+	return address
+}
+
+// service is what callers with a session learn of the node.
+func (n *Node) service(access.Caller) api.Service {
+	s := api.Service{Role: api.ServiceRoleNode, Version: n.version, Id: n.id, Name: n.name}
+	s.Gateway, s.GatewayConnected = n.uplink.state()
+	return s
+}

@@ -1,0 +1,79 @@
+package node
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// Limits of one session on the routes that cost most. The machine's own user is
+// bounded by the queues and by the machine.
+const (
+	jobsPerMinute  = 20
+	bodiesAtOnce   = 8
+	maxJobBody     = 64 << 10
+	maxEditBody    = 256 << 10
+	maxAckBody     = 1 << 10
+	maxLinkBody    = 16 << 10
+	retryWhenReady = time.Second
+)
+
+// routes is the node's whole HTTP API. The same table serves every road.
+func (n *Node) routes(road access.Road) []access.Route {
+	const v1 = "/api/v1"
+	user := access.AtLeast(api.RoleKiosk)
+	scans, bodies := user, user
+	if road != access.RoadLoopback {
+		scans, bodies = user.Limit(jobsPerMinute, time.Minute), user.Parallel(bodiesAtOnce)
+	}
+	table := []access.Route{
+		{Method: http.MethodGet, Path: v1 + "/scanners", Policy: user, Handle: n.listScanners},
+		{Method: http.MethodGet, Path: v1 + "/scanners/{scanner}", Policy: user, Handle: n.getScanner},
+		{Method: http.MethodGet, Path: v1 + "/scanners/{scanner}/capabilities", Policy: user, Handle: n.getCapabilities},
+		{Method: http.MethodGet, Path: v1 + "/scanners/{scanner}/status", Policy: user, Handle: n.getStatus},
+		{Method: http.MethodPost, Path: v1 + "/scanners/{scanner}/jobs", Policy: scans, MaxBody: maxJobBody, Handle: n.createJob},
+
+		{Method: http.MethodGet, Path: v1 + "/jobs", Policy: user, Handle: n.listJobs},
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}", Policy: user, Handle: n.getJob},
+		{Method: http.MethodDelete, Path: v1 + "/jobs/{job}", Policy: user, Handle: n.deleteJob},
+		{Method: http.MethodPost, Path: v1 + "/jobs/{job}/cancel", Policy: user, Handle: n.commandJob((*device).cancel)},
+		{Method: http.MethodPost, Path: v1 + "/jobs/{job}/resume", Policy: user, Handle: n.commandJob((*device).resume)},
+		{Method: http.MethodPost, Path: v1 + "/jobs/{job}/finish", Policy: user, Handle: n.commandJob((*device).finish)},
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/events", Policy: user, Handle: n.getJobEvents},
+
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages", Policy: user, Handle: n.listPages},
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages/{n}", Policy: bodies, Handle: n.getPage},
+		{Method: http.MethodPost, Path: v1 + "/jobs/{job}/pages/{n}/ack", Policy: user, MaxBody: maxAckBody, Handle: n.ackPage},
+
+		{Method: http.MethodGet, Path: v1 + "/documents", Policy: user, Handle: n.listDocuments},
+		{Method: http.MethodPost, Path: v1 + "/documents", Policy: user, MaxBody: maxEditBody, Handle: n.createDocument},
+		{Method: http.MethodGet, Path: v1 + "/documents/{document}", Policy: user, Handle: n.getDocument},
+		{Method: http.MethodPatch, Path: v1 + "/documents/{document}", Policy: user, MaxBody: maxEditBody, Handle: n.editDocument},
+		{Method: http.MethodDelete, Path: v1 + "/documents/{document}", Policy: user, Handle: n.deleteDocument},
+		{Method: http.MethodGet, Path: v1 + "/documents/{document}/content", Policy: bodies, Handle: n.getDocumentContent},
+
+		{Method: http.MethodGet, Path: v1 + "/events", Policy: user, Handle: n.getEvents},
+
+		{Method: http.MethodPost, Path: v1 + "/link/hello", Policy: access.LinkOnly(), MaxBody: maxLinkBody, Handle: n.uplink.hello},
+		{Method: http.MethodGet, Path: v1 + "/link/events", Policy: access.LinkOnly(), Handle: n.uplink.events},
+		{Method: http.MethodPost, Path: v1 + "/link/drain", Policy: access.LinkOnly(), MaxBody: maxLinkBody, Handle: n.uplink.drain},
+	}
+	for i := range table {
+		table[i].Handle = n.whenReady(table[i].Handle)
+	}
+	return append(table, access.SignInRoutes(n.guard)...)
+}
+
+// whenReady answers only while Serve runs: before, jobs of the last process would be
+// shown as if they went on.
+func (n *Node) whenReady(h access.Handler) access.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !n.running.Load() {
+			return problem.Unavailable.Error().After(retryWhenReady)
+		}
+		return h(w, r)
+	}
+}

@@ -1,0 +1,124 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useErrorBoundary } from 'preact/hooks';
+import { t, useLanguage } from './i18n/index.js';
+import { explain } from './i18n/words.js';
+import { match, navigate, useRoute } from './router.js';
+import { ConnectScreen } from './screens/connect.js';
+import { DocumentScreen } from './screens/document.js';
+import { DocumentsScreen } from './screens/documents.js';
+import { HomeScreen } from './screens/home.js';
+import { LiveScreen } from './screens/live.js';
+import { NodesScreen } from './screens/nodes.js';
+import { linkOf, PairScreen } from './screens/pair.js';
+import { Pill } from './screens/pill.js';
+import { ScannerScreen } from './screens/scanner.js';
+import { ScannersScreen } from './screens/scanners.js';
+import { findRunningJob } from './store/live.js';
+import { session, start } from './store/session.js';
+import { useStore } from './store/store.js';
+import { Empty, useAfter } from './ui/bits.js';
+import { Button } from './ui/button.js';
+import { Screen } from './ui/frame.js';
+import { Toasts } from './ui/toast.js';
+
+export function App() {
+  useLanguage(); // everything is drawn anew in another language
+  return (
+    <>
+      <Boundary><Gate /></Boundary>
+      <Toasts />
+    </>
+  );
+}
+
+/** Nobody gets past here without a session. The address stays, so that signing in leads on to it. */
+function Gate() {
+  const now = useStore(session);
+  const route = useRoute();
+  const inside = now.state === 'in';
+  useEffect(() => {
+    if (inside) void findRunningJob();
+  }, [inside]);
+  useEffect(() => {
+    // Already signed in: the link has nothing to do, and its secret need not stay in the address.
+    if (inside && linkOf(route.hash)) navigate('/', { replace: true });
+    else if (inside && route.path === '/pair') navigate('/', { replace: true });
+  }, [inside, route.path, route.hash]);
+  switch (now.state) {
+    case 'starting':
+      return <Starting />;
+    case 'unreachable':
+      return <Unreachable error={now.error} />;
+    case 'out':
+      return <PairScreen hash={route.hash} />;
+    case 'in':
+      return <><Screens path={route.path} /><Pill path={route.path} /></>;
+  }
+}
+
+function Screens({ path }: { path: string }) {
+  const id = (pattern: string): string | undefined => match(path, pattern)?.[0];
+  const scanner = id('/scanners/:');
+  const job = id('/jobs/:');
+  const document = id('/documents/:');
+  if (scanner) return <ScannerScreen key={scanner} id={scanner} />;
+  if (job) return <LiveScreen key={job} id={job} />;
+  if (document) return <DocumentScreen key={document} id={document} />;
+  switch (path.replace(/\/+$/, '')) {
+    case '':
+    case '/pair':
+      return <HomeScreen />;
+    case '/scanners':
+      return <ScannersScreen />;
+    case '/documents':
+      return <DocumentsScreen />;
+    case '/connect':
+      return <ConnectScreen />;
+    case '/nodes':
+      return <NodesScreen />;
+    default:
+      return (
+        <Screen title="Platen" up="/">
+          <Empty icon="info" title={t('route.unknown')} actions={<Button kind="primary" onClick={() => navigate('/', { replace: true })}>{t('route.home')}</Button>} />
+        </Screen>
+      );
+  }
+}
+
+function Starting() {
+  const late = useAfter(400);
+  return <div class="splash" aria-busy="true">{late && <p class="quiet" role="status">{t('loading')}</p>}</div>;
+}
+
+function Unreachable({ error }: { error: unknown }) {
+  useEffect(() => {
+    const again = (): void => void start();
+    const timer = setInterval(again, 5000);
+    addEventListener('online', again);
+    return () => {
+      clearInterval(timer);
+      removeEventListener('online', again);
+    };
+  }, []);
+  const { next, code } = explain(error);
+  return (
+    <div class="splash">
+      <Empty icon="wifi-off" title={navigator.onLine ? t('offline.first', { host: location.host }) : t('offline.device')} actions={<Button kind="primary" onClick={() => void start()}>{t('again')}</Button>}>
+        {code ? next : t('offline.first.why')}
+      </Empty>
+    </div>
+  );
+}
+
+/** A fault in the page itself: said, and never a white screen. Pages are safe at the scanner computer. */
+function Boundary({ children }: { children: ComponentChildren }) {
+  const [error] = useErrorBoundary((fault: unknown) => console.error(fault));
+  if (error === undefined) return <>{children}</>;
+  return (
+    <div class="splash">
+      <Empty icon="circle-alert" title={t('error.unknown')} actions={<Button kind="primary" onClick={() => location.reload()}>{t('error.reload')}</Button>}>
+        {t('error.unknown.next')}
+      </Empty>
+    </div>
+  );
+}

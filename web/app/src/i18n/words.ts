@@ -1,0 +1,52 @@
+import { ConnectionError, ProblemError } from '@platen/sdk';
+import { language, t, type Language } from './index.js';
+import * as de from './words.de.js';
+import * as en from './words.en.js';
+
+/** A problem in words: what happened, why if it is known, what to do next. */
+export interface ProblemWords {
+  what: string;
+  why?: string;
+  next: string;
+}
+
+/** A reason in words: for a line (`short`), and as sentences. */
+export interface ReasonWords {
+  short: string;
+  what: string;
+  next: string;
+}
+
+const words: Record<Language, typeof en> = { en, de };
+
+export interface Explained extends ProblemWords {
+  /** Small, for support. */
+  code: string | undefined;
+  /** The service's own sentence where it says more, in English. */
+  detail: string | undefined;
+  retryable: boolean;
+}
+
+/** Says an error in words. A code of a later version is said with the service's own words. */
+export function explain(error: unknown): Explained {
+  if (error instanceof ProblemError) {
+    const known = words[language.get()].problems[error.code];
+    return {
+      ...(known ?? { what: error.title, next: error.next ?? t('again') }),
+      code: error.code,
+      detail: error.detail,
+      retryable: error.retryable,
+    };
+  }
+  if (error instanceof ConnectionError) {
+    const what = navigator.onLine ? t('error.connection') : t('offline.device');
+    return { what, next: t('error.connection.next'), code: undefined, detail: undefined, retryable: true };
+  }
+  return { what: t('error.unknown'), next: t('error.unknown.next'), code: undefined, detail: undefined, retryable: false };
+}
+
+/** Says a reason in words. `partial-…` is said as what follows; an unknown one as it is. */
+export function reason(keyword: string): ReasonWords {
+  const bare = keyword.replace(/^partial-/, '');
+  return words[language.get()].reasons[bare] ?? { short: bare, what: bare, next: '' };
+}

@@ -1,0 +1,37 @@
+import { ended, uuid7, type JobRequest } from '@platen/sdk';
+import { platen } from '../api.js';
+import { navigate } from '../router.js';
+import { followJob } from '../store/live.js';
+import { rememberScan } from './remember.js';
+
+/** One intent to scan: one tap, one key, one job. */
+export class ScanIntent {
+  readonly #scanner: string;
+  readonly #request: JobRequest;
+  readonly #key = uuid7();
+  #canceled = false;
+  #started = false;
+
+  constructor(scanner: string, request: JobRequest) {
+    this.#scanner = scanner;
+    this.#request = request;
+  }
+
+  /** Starts the scan and goes to it. */
+  async start(): Promise<void> {
+    rememberScan({ scanner: this.#scanner, settings: this.#request.settings });
+    const job = await platen.createJob(this.#scanner, this.#request, { key: this.#key });
+    if (this.#canceled) {
+      if (!ended(job.state)) await platen.cancelJob(job.id);
+      return;
+    }
+    this.#started = true;
+    followJob(job.id);
+    navigate(`/jobs/${job.id}`);
+  }
+
+  /** The user wants it no more. The request may be on its way, so the job that it makes is canceled when its answer comes. */
+  cancel(): void {
+    if (!this.#started) this.#canceled = true;
+  }
+}

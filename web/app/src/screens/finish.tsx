@@ -1,0 +1,242 @@
+import { ConnectionError, type ContentFormat, type Page } from '@platen/sdk';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { platen } from '../api.js';
+import { bytes, moment, t } from '../i18n/index.js';
+import { keyOf } from '../document/edits.js';
+import type { OpenDocument } from '../document/use.js';
+import { navigate } from '../router.js';
+import { device } from '../store/memory.js';
+import { Banner, ProblemNote, Segmented } from '../ui/bits.js';
+import { Button } from '../ui/button.js';
+import { Sheet } from '../ui/sheet.js';
+import { showToast } from '../ui/toast.js';
+import { newScan } from './again.js';
+import { fileName, saveBlob, saveURL } from './save.js';
+
+type Format = ContentFormat | 'jpeg' | 'png';
+
+const endings: Record<Format, string> = { pdf: 'pdf', tiff: 'tiff', zip: 'zip', jpeg: 'jpg', png: 'png' };
+const types: Record<Format, string> = { pdf: 'application/pdf', tiff: 'image/tiff', zip: 'application/zip', jpeg: 'image/jpeg', png: 'image/png' };
+
+/** Larger files are saved by the browser straight from the service, not held here. */
+const largest = 64 << 20;
+
+export function FinishSheet({ open, onClose, doc }: { open: boolean; onClose: () => void; doc: OpenDocument }) {
+  return open ? <OpenFinish onClose={onClose} doc={doc} /> : null;
+}
+
+function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }) {
+  const { document, unsaved } = doc.state!;
+  const single = document.pages.length === 1;
+  const formats: Format[] = single ? ['pdf', 'jpeg', 'png'] : ['pdf', 'zip', 'tiff'];
+  const [format, setFormat] = useState<Format>(() => {
+    const last = device.read<Format>('format');
+    return last && formats.includes(last) ? last : 'pdf';
+  });
+  const [name, setName] = useState(document.name);
+  const [done, setDone] = useState<'saved' | 'shared'>();
+  const [again, setAgain] = useState(false);
+  const field = useId();
+  const url = address(doc, format);
+  const file = usePrepared(url, unsaved ? undefined : `${document.revision}`);
+  const shareable = useShareable(file.blob, format);
+  const phone = matchMedia('(pointer: coarse)').matches;
+  const full = `${name.trim() || document.name}.${endings[format]}`;
+
+  const rename = (): void => {
+    const clean = name.trim();
+    if (clean && clean !== document.name) doc.editor!.rename(clean);
+  };
+  const save = (): void => {
+    rename();
+    if (file.blob) {
+      saveBlob(file.blob, full);
+      void acknowledge(doc);
+    } else saveURL(`${url}${url.includes('?') ? '&' : '?'}download=true`, full);
+    setDone('saved');
+  };
+  const share = async (): Promise<void> => {
+    if (!file.blob) return;
+    rename();
+    try {
+      // Files only: other members break the share sheet of iOS.
+      await navigator.share({ files: [new File([file.blob], fileName(full), { type: types[format] })] });
+      void acknowledge(doc);
+      setDone('shared');
+    } catch (error) {
+      const { name: kind } = error as Error;
+      if (kind === 'NotAllowedError') setAgain(true);
+      else if (kind !== 'AbortError') showToast(t('finish.failed'));
+    }
+  };
+
+  if (done) return <After done={done} doc={doc} onClose={onClose} />;
+  const shareFirst = phone && shareable;
+  const ready = file.blob !== undefined || file.tooLarge;
+  const size = file.blob ? bytes(file.blob.size) : estimate(doc);
+  const words = { format: t(`finish.${format}`), pages: t('pages', { count: document.pages.length }), size: size ?? '' };
+  const saveButton = (
+    <Button kind={shareFirst ? 'outlined' : 'primary'} class={shareFirst ? 'first' : ''} icon="download" data-action="save" disabled={!ready} onClick={save}>
+      {ready || shareFirst ? t('finish.save') : t('finish.preparing')}
+    </Button>
+  );
+  return (
+    <Sheet
+      open
+      onClose={() => {
+        rename();
+        onClose();
+      }}
+      title={t('finish.title')}
+      foot={shareFirst ? <>{saveButton}<Button kind="primary" icon="share-2" data-action="share" onClick={() => void share()}>{t('finish.share')}</Button></>
+        : <>{shareable && <Button class="first" icon="share-2" data-action="share" onClick={() => void share()}>{t('finish.share')}</Button>}{saveButton}</>}
+    >
+      <div class="field">
+        <label for={field}>{t('finish.name')}</label>
+        <input id={field} type="text" maxLength={200} value={name} onFocus={(event) => event.currentTarget.select()} onBlur={rename}
+          onInput={(event) => setName((event.currentTarget.value = event.currentTarget.value.replace(/[<>:"/\\|?*]/g, '-')))} />
+      </div>
+      <Segmented<Format> name="format" label={t('finish.format')} value={format} choices={formats.map((f) => ({ value: f, label: t(`finish.${f}`) }))}
+        onChange={(f) => {
+          setFormat(f);
+          setAgain(false);
+          device.write('format', f);
+        }} />
+      <p class="label quiet" role="status" data-ready={ready}>
+        {file.error instanceof ConnectionError ? t('finish.connection') : again ? t('finish.share-again') : size ? t(file.blob ? 'finish.size' : 'finish.size.about', words) : t('finish.preparing')}
+      </p>
+      {file.error !== undefined && !(file.error instanceof ConnectionError) && <ProblemNote error={file.error} actions={<Button class="small" onClick={file.again}>{t('again')}</Button>} />}
+    </Sheet>
+  );
+}
+
+function After({ done, doc, onClose }: { done: 'saved' | 'shared'; doc: OpenDocument; onClose: () => void }) {
+  const { document } = doc.state!;
+  const erase = async (): Promise<void> => {
+    try {
+      await doc.editor!.settled;
+      await platen.deleteDocument(document.id);
+      showToast(t('doc.deleted', { name: document.name }));
+      navigate('/', { replace: true });
+    } catch {
+      showToast(t('error.title'));
+    }
+  };
+  return (
+    <Sheet
+      open
+      onClose={onClose}
+      title={t(`finish.${done}`)}
+      foot={<>
+        <Button kind="danger-plain" class="first" onClick={() => void erase()}>{t('finish.delete-now')}</Button>
+        <Button kind="primary" data-action="new-scan" onClick={() => {
+          navigate(location.pathname, { replace: true });
+          newScan();
+        }}>{t('finish.new')}</Button>
+      </>}
+    >
+      <Banner icon="circle-check" tone="ok" title={document.name}>
+        {document.expires && <p>{t('finish.kept-until', { time: moment(document.expires) })}</p>}
+      </Banner>
+      <Button kind="plain" onClick={onClose}>{t('finish.open')}</Button>
+    </Sheet>
+  );
+}
+
+function address(doc: OpenDocument, format: Format): string {
+  const { document } = doc.state!;
+  const first = document.pages[0];
+  if ((format === 'jpeg' || format === 'png') && first) return platen.pageURL(first.job, first.n, { format });
+  return platen.documentContentURL(document.id, { format: format as ContentFormat });
+}
+
+interface Prepared {
+  blob: Blob | undefined;
+  tooLarge: boolean;
+  error: unknown;
+  again: () => void;
+}
+
+/** Fetches the file as soon as the sheet opens, so that the tap on Share still counts as the user's. */
+function usePrepared(url: string, version: string | undefined): Prepared {
+  const [state, set] = useState<Omit<Prepared, 'again'>>({ blob: undefined, tooLarge: false, error: undefined });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    set({ blob: undefined, tooLarge: false, error: undefined });
+    if (version === undefined) return; // edits are still on their way
+    const stop = new AbortController();
+    void prepare(url, stop.signal).then(
+      (blob) => set({ blob, tooLarge: blob === undefined, error: undefined }),
+      (error: unknown) => {
+        if (stop.signal.aborted) return;
+        set({ blob: undefined, tooLarge: false, error });
+        if (error instanceof ConnectionError) timer = setTimeout(() => setRound((n) => n + 1), 2000);
+      },
+    );
+    let timer: ReturnType<typeof setTimeout>;
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [url, version, round]);
+  return { ...state, again: () => setRound((n) => n + 1) };
+}
+
+/** The bytes, or undefined if there are too many to hold. */
+async function prepare(url: string, signal: AbortSignal): Promise<Blob | undefined> {
+  const path = new URL(url, location.href);
+  const response = await platen.transport.send('GET', path.pathname.replace(/^\/api\/v1/, ''), { query: Object.fromEntries(path.searchParams), signal });
+  if (Number(response.headers.get('Content-Length')) > largest) {
+    await response.body?.cancel();
+    return undefined;
+  }
+  const chunks: BlobPart[] = [];
+  let size = 0;
+  const reader = response.body!.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.length;
+      if (size > largest) {
+        await reader.cancel();
+        return undefined;
+      }
+      chunks.push(value);
+    }
+  } catch (error) {
+    throw signal.aborted ? error : new ConnectionError(error);
+  }
+  return new Blob(chunks, { type: response.headers.get('Content-Type') ?? '' });
+}
+
+function useShareable(blob: Blob | undefined, format: Format): boolean {
+  const known = useRef(false);
+  if (!blob || !navigator.canShare) return known.current && blob !== undefined;
+  try {
+    known.current = navigator.canShare({ files: [new File([blob.slice(0, 1)], `scan.${endings[format]}`, { type: types[format] })] });
+  } catch {
+    known.current = false;
+  }
+  return known.current;
+}
+
+/** What the pages weigh, until the file itself is here. */
+function estimate(doc: OpenDocument): string | undefined {
+  const known = doc.state!.document.pages.map((p) => doc.pages.get(keyOf(p)));
+  if (known.length === 0 || known.some((p) => p === undefined)) return undefined;
+  return bytes(known.reduce((sum, p) => sum + (p as Page).bytes, 0));
+}
+
+/** The bytes are here: the node may free the pages when nothing else refers to them. */
+async function acknowledge(doc: OpenDocument): Promise<void> {
+  for (const { job, n } of doc.state!.document.pages) {
+    const page = doc.pages.get(`${job}/${n}`);
+    if (page?.state !== 'committed' || !page.digest) continue;
+    try {
+      await platen.ackPage(job, n, page.digest);
+    } catch {
+      return; // nothing is lost: it is kept longer
+    }
+  }
+}

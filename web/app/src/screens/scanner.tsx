@@ -1,0 +1,197 @@
+import type { Capabilities, DocumentList, Scanner, Settings } from '@platen/sdk';
+import { ProblemError } from '@platen/sdk';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { platen } from '../api.js';
+import { moment, t } from '../i18n/index.js';
+import { back, navigate, useSheet } from '../router.js';
+import { presets, type Preset } from '../scan/presets.js';
+import { defaultName, lastSettings, rememberSettings } from '../scan/remember.js';
+import { ScanIntent } from '../scan/start.js';
+import { followed, listen } from '../store/events.js';
+import { device } from '../store/memory.js';
+import { dismissCheck, session } from '../store/session.js';
+import { useStore } from '../store/store.js';
+import { Banner, CheckString, Empty, ProblemNote, ProblemScreen, ScannerState } from '../ui/bits.js';
+import { Button, IconButton, Link } from '../ui/button.js';
+import { Screen } from '../ui/frame.js';
+import { Icon } from '../ui/icon.js';
+import { Paper } from '../ui/paper.js';
+import { useLoad } from '../ui/use.js';
+import { Sending } from './live.js';
+import { lastScanner } from './scanners.js';
+import { SettingsSheet } from './settings.js';
+
+/** One scanner: a tap on a preset starts the scan. */
+export function ScannerScreen({ id }: { id: string }) {
+  const { epoch } = useStore(followed);
+  const loaded = useLoad((signal) => platen.scanner(id, signal), [id, epoch]);
+  const [scanner, setScanner] = useState<Scanner>();
+  const capabilities = useLoad((signal) => platen.capabilities(id, signal), [id]);
+  const sheet = useSheet('settings');
+  const [sending, setSending] = useState(false);
+  const [problem, setProblem] = useState<unknown>();
+  const intent = useRef<ScanIntent | undefined>(undefined);
+
+  useEffect(() => setScanner(loaded.value), [loaded.value]);
+  useEffect(() => listen((event) => {
+    if (event.scanner?.id !== id) return;
+    if (event.type === 'device-state') setScanner(event.scanner);
+    else if (event.type === 'device-gone') setScanner({ ...event.scanner, status: { ...event.scanner.status, state: 'offline' } });
+  }), [id]);
+  useEffect(() => {
+    if (scanner) device.write(lastScanner, id);
+  }, [scanner?.id]);
+  // A scanner that was asleep or away is asked again when it is back.
+  const awake = scanner && scanner.status.state !== 'offline';
+  useEffect(() => {
+    if (awake && capabilities.error) capabilities.reload();
+  }, [awake]);
+  useEffect(() => () => intent.current?.cancel(), []);
+
+  const scan = async (settings: Settings): Promise<void> => {
+    if (intent.current) return; // one tap or five: one scan
+    const mine = new ScanIntent(id, { settings, name: defaultName() });
+    intent.current = mine;
+    setSending(true);
+    setProblem(undefined);
+    dismissCheck();
+    try {
+      await mine.start();
+    } catch (error) {
+      if (intent.current === mine) setProblem(error);
+    } finally {
+      if (intent.current === mine) {
+        intent.current = undefined;
+        setSending(false);
+      }
+    }
+  };
+
+  if (sending) {
+    return <Sending title={scanner?.name ?? t('live.title')} onCancel={() => {
+      intent.current?.cancel();
+      intent.current = undefined;
+      setSending(false);
+    }} />;
+  }
+  const title = scanner?.name ?? t('scanners.title');
+  const gone = loaded.error instanceof ProblemError && loaded.error.code === 'not-found';
+  return (
+    <Screen title={title} heading={<span class="for-readers">{title}</span>} onBack={() => (document.referrer ? back('/scanners') : navigate('/scanners'))} class="scanner-screen">
+      {gone ? (
+        <Empty icon="scanner" title={t('scanners.gone')} actions={<Button kind="primary" onClick={() => navigate('/scanners', { replace: true })}>{t('scanners.choose')}</Button>}>
+          {t('scanners.gone.text')}
+        </Empty>
+      ) : !scanner && loaded.error !== undefined ? (
+        <ProblemScreen error={loaded.error} onAgain={loaded.reload} actions={<Button onClick={() => navigate('/scanners', { replace: true })}>{t('scanners.choose')}</Button>} />
+      ) : (
+        <>
+          <Checked />
+          <Hero scanner={scanner} />
+          {problem !== undefined && <ProblemNote error={problem} />}
+          {scanner?.status.state === 'offline' ? (
+            <Banner icon="wifi-off" tone="warn" title={t('scan.offline', { time: moment(scanner.status.since) })}
+              actions={<Button class="small" onClick={() => navigate('/scanners')}>{t('scanners.choose')}</Button>}>
+              <p>{t('scan.offline.text', { node: scanner.nodeName })}</p>
+            </Banner>
+          ) : capabilities.error !== undefined && !capabilities.value ? (
+            <ProblemNote error={capabilities.error} actions={<>
+              <Button class="small" onClick={capabilities.reload}>{t('again')}</Button>
+              <Button class="small" onClick={() => navigate('/scanners')}>{t('scanners.choose')}</Button>
+            </>} />
+          ) : null}
+          <LastDocument />
+          <Presets id={id} scanner={scanner} capabilities={capabilities.value} onScan={(preset) => void scan(preset.settings)} onSettings={sheet.show} />
+          {scanner && capabilities.value && (
+            <SettingsSheet
+              open={sheet.open}
+              onClose={sheet.hide}
+              scanner={scanner}
+              capabilities={capabilities.value}
+              onScan={(settings) => {
+                rememberSettings(id, settings);
+                navigate(location.pathname, { replace: true });
+                void scan(settings);
+              }}
+            />
+          )}
+        </>
+      )}
+    </Screen>
+  );
+}
+
+/** Right after pairing: the symbols to compare with the other screen. */
+function Checked() {
+  const now = useStore(session);
+  if (now.state !== 'in' || !now.check) return null;
+  return (
+    <Banner icon="circle-check" tone="ok" title={t('pair.done')} close={<IconButton icon="x" label={t('close')} onClick={dismissCheck} />}>
+      <p><CheckString check={now.check} /></p>
+      <p class="label">{t('pair.done.check')}</p>
+    </Banner>
+  );
+}
+
+function Hero({ scanner }: { scanner: Scanner | undefined }) {
+  if (!scanner) return <div class="scanner-hero" />;
+  const place = scanner.location ?? (scanner.nodeName !== scanner.name ? scanner.nodeName : undefined);
+  return (
+    <div class="scanner-hero">
+      <span class={`picture ${scanner.status.state === 'offline' ? 'off' : ''}`}><Icon name="scanner" size={56} /></span>
+      <p class="title">{scanner.name}</p>
+      {place && <p class="label quiet">{place}</p>}
+      <div role="status" aria-live="polite"><ScannerState scanner={scanner} /></div>
+    </div>
+  );
+}
+
+function Presets({ id, scanner, capabilities, onScan, onSettings }: {
+  id: string;
+  scanner: Scanner | undefined;
+  capabilities: Capabilities | undefined;
+  onScan: (preset: Preset) => void;
+  onSettings: () => void;
+}) {
+  const ready = scanner !== undefined && capabilities !== undefined && scanner.status.state !== 'offline';
+  const buttons = scanner && capabilities ? presets(capabilities, scanner.status, lastSettings(id)?.source) : [];
+  return (
+    <section aria-label={t('scan.presets')}>
+      <div class="presets">
+        {buttons.map((preset) => (
+          <button key={preset.id} type="button" class="preset" data-preset={preset.id} disabled={!ready} onClick={() => onScan(preset)}>
+            <Icon name={preset.icon} size={32} />
+            <span class="name">{t(preset.name)}</span>
+            <span class="what label quiet">{t(preset.what, preset.slots)}</span>
+          </button>
+        ))}
+        {buttons.length === 0 && Array.from({ length: 4 }, (_, i) => <div key={i} class="preset skeleton" aria-hidden="true" />)}
+      </div>
+      {buttons.length === 0 && <p class="for-readers" role="status">{t('scan.asking')}</p>}
+      <button type="button" class="card row" data-action="all-settings" disabled={!ready} onClick={onSettings}>
+        <Icon name="sliders-horizontal" />
+        <span class="text head">{t('scan.all-settings')}</span>
+        <Icon name="chevron-right" />
+      </button>
+    </section>
+  );
+}
+
+/** The newest document, one tap away. */
+function LastDocument() {
+  const loaded = useLoad<DocumentList>((signal) => platen.documents({ limit: 1 }, signal), ['']);
+  const last = loaded.value?.items[0];
+  const first = last?.pages[0];
+  if (!last || !first) return null;
+  return (
+    <Link class="card row last-document" to={`/documents/${last.id}`}>
+      <span class="thumb"><span class="stage"><Paper src={platen.pageURL(first.job, first.n, { width: 240 })} alt="" rotate={first.rotate} /></span></span>
+      <span class="text">
+        <span class="label quiet">{t('scan.last-document')}</span>
+        <span class="head middle-cut">{last.name}</span>
+        <span class="label quiet">{t('docs.row', { pages: t('pages', { count: last.pages.length }), time: moment(last.updated) })}</span>
+      </span>
+      <Icon name="chevron-right" />
+    </Link>
+  );
+}

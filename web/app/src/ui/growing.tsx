@@ -1,0 +1,50 @@
+import type { Page } from '@platen/sdk';
+import { useEffect, useState } from 'preact/hooks';
+import { platen } from '../api.js';
+import { t } from '../i18n/index.js';
+import { a4 } from './paper.js';
+
+/** Between tries to get the image again after its stream broke. Milliseconds. */
+const pauses = [500, 1000, 2000, 4000];
+
+/**
+ * The page that is being scanned. The browser itself paints the image while its bytes come. What
+ * is not scanned yet is paper tint; a fine line shows where the scanner is.
+ */
+export function GrowingPage({ page, up }: { page: Page; up: boolean }) {
+  const [attempt, setAttempt] = useState(0);
+  const [state, setState] = useState<'streaming' | 'broken' | 'whole'>('streaming');
+  const scanning = page.state === 'growing';
+  // Without its height a page cannot be streamed; it is shown when it is committed.
+  const streamable = !scanning || page.height !== undefined;
+
+  useEffect(() => {
+    if (state !== 'broken' || !up) return;
+    const timer = setTimeout(() => {
+      setState('streaming');
+      setAttempt((n) => n + 1);
+    }, pauses[Math.min(attempt, pauses.length - 1)]);
+    return () => clearTimeout(timer);
+  }, [state, up, scanning]);
+
+  const height = page.height ?? Math.max(page.lines, page.width * 0.4);
+  const ratio = page.height || page.lines > 0 ? page.width / height : a4;
+  return (
+    <div class="paper" style={{ '--r': ratio }} data-page={page.n} data-state={page.state} data-lines={page.lines} data-bytes={page.bytes}>
+      {streamable && state !== 'broken' && (
+        <img
+          key={attempt}
+          class={state === 'whole' ? '' : 'streaming'}
+          src={platen.pageURL(page.job, page.n)}
+          alt={scanning ? t('live.growing', { n: page.n }) : t('doc.page', { n: page.n })}
+          draggable={false}
+          decoding="sync"
+          onLoad={() => setState('whole')}
+          onError={() => setState('broken')}
+        />
+      )}
+      {state === 'broken' && <div class="note label">{t('live.broken', { n: page.n })}</div>}
+      {scanning && page.lines > 0 && <div class="front" style={{ top: `${Math.min(99.6, (page.lines / height) * 100)}%` }} />}
+    </div>
+  );
+}

@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+import { finish } from './build/finish.js';
+import { sprite } from './build/sprite.js';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  root: here('.'),
+  plugins: [sprite(here('.'), here('../node_modules')), finish(here('dist'), here('../node_modules'))],
+  esbuild: { jsx: 'automatic', jsxImportSource: 'preact', legalComments: 'none' },
+  resolve: { alias: { '@platen/sdk': here('../sdk/src/index.ts') } },
+  build: {
+    target: ['chrome107', 'firefox110', 'safari16.4'],
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0, // the security policy allows no data: addresses
+    reportCompressedSize: false,
+  },
+});

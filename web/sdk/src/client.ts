@@ -1,0 +1,256 @@
+import { downloadPage, type DownloadOptions, type DownloadedPage } from './download.js';
+import { EventStream, type EventStreamOptions } from './events.js';
+import { JobFollower, type JobHandlers } from './follow.js';
+import { Transport, type ClientOptions } from './http.js';
+import { uuid7 } from './id.js';
+import { retryable } from './problem.js';
+import { pause, waitFor } from './retry.js';
+import type {
+  Capabilities, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest,
+  JobState, JoinToken, List, ListOptions, Node, Page, Pairing, PairingRequest, Scanner, ScannerList, Service, Session,
+  SessionRequest, Status,
+} from './types.js';
+
+export interface JobListOptions extends ListOptions {
+  scanner?: string;
+  state?: JobState;
+}
+
+export interface CreateJobOptions {
+  /** The intent's key; default: a new one. Keep it to ask again later for the same job. */
+  key?: string;
+  /** How often a lost or passing failure is tried again. Default 4. */
+  retries?: number;
+  signal?: AbortSignal;
+}
+
+export interface PageURLOptions {
+  format?: Format;
+  /** Scale down to this many pixels. */
+  width?: number;
+  /** Offer the image for saving instead of showing it. */
+  download?: boolean;
+}
+
+/** Everything that the HTTP API of a node or gateway offers to a client. Methods throw ProblemError or ConnectionError. */
+export class PlatenClient {
+  readonly transport: Transport;
+
+  constructor(options: ClientOptions = {}) {
+    this.transport = new Transport(options);
+  }
+
+  /** The service's clock in milliseconds; count down to its deadlines with this one. */
+  now(): number {
+    return this.transport.now();
+  }
+
+  service(signal?: AbortSignal): Promise<Service> {
+    return this.#get('/service', {}, signal);
+  }
+
+  // Sign-in.
+
+  currentSession(signal?: AbortSignal): Promise<Session> {
+    return this.#get('/sessions/current', {}, signal);
+  }
+  /** Redeems a pairing code or secret. Never repeated by itself: a code works once. */
+  createSession(request: SessionRequest): Promise<Session> {
+    return this.transport.json('POST', '/sessions', { body: request });
+  }
+  signOut(): Promise<void> {
+    return this.transport.empty('DELETE', '/sessions/current');
+  }
+  sessions(list: ListOptions = {}): Promise<List<Session>> {
+    return this.#get('/sessions', { ...list });
+  }
+  deleteSession(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/sessions/${id}`);
+  }
+  pairings(list: ListOptions = {}): Promise<List<Pairing>> {
+    return this.#get('/pairings', { ...list });
+  }
+  createPairing(request: PairingRequest = {}): Promise<Pairing> {
+    return this.transport.json('POST', '/pairings', { body: request });
+  }
+  pairing(id: string, signal?: AbortSignal): Promise<Pairing> {
+    return this.#get(path`/pairings/${id}`, {}, signal);
+  }
+  deletePairing(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/pairings/${id}`);
+  }
+
+  // Scanners.
+
+  scanners(list: ListOptions = {}, signal?: AbortSignal): Promise<ScannerList> {
+    return this.#get('/scanners', { ...list }, signal);
+  }
+  scanner(id: string, signal?: AbortSignal): Promise<Scanner> {
+    return this.#get(path`/scanners/${id}`, {}, signal);
+  }
+  capabilities(id: string, signal?: AbortSignal): Promise<Capabilities> {
+    return this.#get(path`/scanners/${id}/capabilities`, {}, signal);
+  }
+  status(id: string, signal?: AbortSignal): Promise<Status> {
+    return this.#get(path`/scanners/${id}/status`, {}, signal);
+  }
+
+  // Jobs.
+
+  /**
+   * Scans. The request carries an Idempotency-Key, so trying again after a lost answer finds the
+   * same job instead of starting a second one.
+   */
+  async createJob(scanner: string, request: JobRequest, options: CreateJobOptions = {}): Promise<Job> {
+    const key = options.key ?? uuid7();
+    const retries = options.retries ?? 4;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.transport.json<Job>('POST', path`/scanners/${scanner}/jobs`, {
+          headers: { 'Idempotency-Key': key },
+          body: request,
+          signal: options.signal,
+        });
+      } catch (error) {
+        if (attempt > retries || !passing(error)) throw error;
+        await pause(waitFor(error, attempt), options.signal);
+      }
+    }
+  }
+  jobs(list: JobListOptions = {}, signal?: AbortSignal): Promise<JobList> {
+    return this.#get('/jobs', { ...list }, signal);
+  }
+  job(id: string, signal?: AbortSignal): Promise<Job> {
+    return this.#get(path`/jobs/${id}`, {}, signal);
+  }
+  /** Stops now; the page under way is discarded. */
+  cancelJob(id: string): Promise<Job> {
+    return this.transport.json('POST', path`/jobs/${id}/cancel`);
+  }
+  /** Goes on after a jam, an empty feeder, a restart, or with the next sheet on the glass. */
+  resumeJob(id: string): Promise<Job> {
+    return this.transport.json('POST', path`/jobs/${id}/resume`);
+  }
+  /** No further sheet; the page under way is still finished and kept. */
+  finishJob(id: string): Promise<Job> {
+    return this.transport.json('POST', path`/jobs/${id}/finish`);
+  }
+  deleteJob(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/jobs/${id}`);
+  }
+
+  // Pages.
+
+  pages(job: string, list: ListOptions = {}, signal?: AbortSignal): Promise<List<Page>> {
+    return this.#get(path`/jobs/${job}/pages`, { ...list }, signal);
+  }
+  /** All pages of a job, the growing one included. */
+  async allPages(job: string, signal?: AbortSignal): Promise<Page[]> {
+    return collect((list) => this.pages(job, { limit: 200, ...list }, signal));
+  }
+  /** Address of a page's image, for `<img>` and links. It works where the session is a cookie. */
+  pageURL(job: string, n: number, options: PageURLOptions = {}): string {
+    return this.transport.url(path`/jobs/${job}/pages/${n}`, { ...options });
+  }
+  /** Fetches a page, also while it grows: resumes where the connection broke, and checks the digest. */
+  downloadPage(job: string, n: number, options: DownloadOptions = {}): Promise<DownloadedPage> {
+    return downloadPage(this.transport, path`/jobs/${job}/pages/${n}`, options);
+  }
+  /** Says that the page has arrived, so that the node may free it. */
+  ackPage(job: string, n: number, digest: string): Promise<void> {
+    return this.transport.empty('POST', path`/jobs/${job}/pages/${n}/ack`, { body: { digest } });
+  }
+
+  // Documents.
+
+  documents(list: ListOptions = {}, signal?: AbortSignal): Promise<DocumentList> {
+    return this.#get('/documents', { ...list }, signal);
+  }
+  document(id: string, signal?: AbortSignal): Promise<Document> {
+    return this.#get(path`/documents/${id}`, {}, signal);
+  }
+  createDocument(request: DocumentRequest): Promise<Document> {
+    return this.transport.json('POST', '/documents', { body: request });
+  }
+  editDocument(id: string, edit: DocumentEdit): Promise<Document> {
+    return this.transport.json('PATCH', path`/documents/${id}`, { body: edit });
+  }
+  deleteDocument(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/documents/${id}`);
+  }
+  /** Address of the document as one file. */
+  documentContentURL(id: string, options: { format?: ContentFormat; download?: boolean } = {}): string {
+    return this.transport.url(path`/documents/${id}/content`, { ...options });
+  }
+  /** The document as one file, as a response whose body streams. */
+  documentContent(id: string, format: ContentFormat = 'pdf', signal?: AbortSignal): Promise<Response> {
+    return this.transport.send('GET', path`/documents/${id}/content`, { query: { format }, signal });
+  }
+
+  // Events.
+
+  /** Follows everything that the caller may see; at a gateway, nodes and scanners only. */
+  events(options: EventStreamOptions): EventStream {
+    return new EventStream(this.transport, '/events', options);
+  }
+  /** Follows the bare events of one job; see followJob for its true state. */
+  jobEvents(job: string, options: EventStreamOptions): EventStream {
+    return new EventStream(this.transport, path`/jobs/${job}/events`, options);
+  }
+  /** Follows a job and its pages to the end, over every outage. */
+  followJob(job: string, handlers: JobHandlers): JobFollower {
+    return new JobFollower(this, job, handlers);
+  }
+
+  // A gateway's nodes.
+
+  nodes(list: ListOptions = {}, signal?: AbortSignal): Promise<List<Node>> {
+    return this.#get('/nodes', { ...list }, signal);
+  }
+  node(id: string): Promise<Node> {
+    return this.#get(path`/nodes/${id}`);
+  }
+  renameNode(id: string, name: string): Promise<Node> {
+    return this.transport.json('PATCH', path`/nodes/${id}`, { body: { name } });
+  }
+  revokeNode(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/nodes/${id}`);
+  }
+  joinTokens(list: ListOptions = {}): Promise<List<JoinToken>> {
+    return this.#get('/join-tokens', { ...list });
+  }
+  createJoinToken(label?: string): Promise<JoinToken> {
+    return this.transport.json('POST', '/join-tokens', { body: label ? { label } : {} });
+  }
+  deleteJoinToken(id: string): Promise<void> {
+    return this.transport.empty('DELETE', path`/join-tokens/${id}`);
+  }
+
+  #get<T>(p: string, query: Record<string, string | number | undefined> = {}, signal?: AbortSignal): Promise<T> {
+    return this.transport.json('GET', p, { query, signal });
+  }
+}
+
+/** Walks a list to its end. A list that never ends, or repeats a cursor, is cut. */
+export async function collect<T>(list: (options: { cursor?: string }) => Promise<List<T>>): Promise<T[]> {
+  const items: T[] = [];
+  const seen = new Set<string>();
+  for (let cursor: string | undefined; ; ) {
+    const part = await list(cursor === undefined ? {} : { cursor });
+    items.push(...part.items);
+    cursor = part.next;
+    if (!cursor || seen.has(cursor)) return items;
+    seen.add(cursor);
+  }
+}
+
+/** A failure that repeats the request by itself. A full queue or an absent scanner is for a person to decide. */
+function passing(error: unknown): boolean {
+  if (!retryable(error)) return false;
+  const code = (error as { code?: string }).code;
+  return code === undefined || code === 'unavailable' || code === 'too-many-requests' || code === 'idempotency-in-progress' || code === 'grant-expired';
+}
+
+function path(parts: TemplateStringsArray, ...values: (string | number)[]): string {
+  return String.raw({ raw: parts }, ...values.map((v) => encodeURIComponent(v)));
+}

@@ -1,0 +1,95 @@
+import { ConnectionError, problemOf } from './problem.js';
+
+export interface ClientOptions {
+  /** Where the service is, as `https://scans.example`. Default: where the page came from. */
+  base?: string;
+  /** Default: the global fetch. */
+  fetch?: typeof fetch;
+  /** Bearer token of a session made with `bearer: true`. Without it the session cookie counts. */
+  token?: string | (() => string | undefined);
+}
+
+export type Query = Record<string, string | number | boolean | undefined>;
+
+export interface RequestOptions {
+  query?: Query;
+  headers?: Record<string, string>;
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  /** `no-store` for streams, so that no half of one is ever kept. */
+  cache?: RequestCache;
+}
+
+/** Speaks HTTP to one service: base address, credentials, JSON, problems. */
+export class Transport {
+  readonly #base: string;
+  readonly #fetch: typeof fetch;
+  readonly #token: () => string | undefined;
+  #clockOffset = 0;
+
+  constructor(options: ClientOptions = {}) {
+    this.#base = (options.base ?? '').replace(/\/+$/, '');
+    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    const { token } = options;
+    this.#token = typeof token === 'function' ? token : () => token;
+  }
+
+  /** The service's clock in milliseconds, to within a second, from the Date of its answers. */
+  now(): number {
+    return Date.now() + this.#clockOffset;
+  }
+
+  url(path: string, query: Query = {}): string {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+    const text = search.toString();
+    return `${this.#base}/api/v1${path}${text ? `?${text}` : ''}`;
+  }
+
+  /** Sends a request and answers once the headers came. Throws ProblemError or ConnectionError; an abort stays an AbortError. */
+  async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    const headers: Record<string, string> = { ...options.headers };
+    const init: RequestInit = { method, headers, credentials: 'same-origin' };
+    const token = this.#token();
+    if (token) {
+      headers['Authorization'] = `Bearer ${token}`;
+      init.credentials = 'omit';
+    }
+    if (options.body !== undefined) {
+      headers['Content-Type'] = 'application/json';
+      init.body = JSON.stringify(options.body);
+    }
+    if (options.cache) init.cache = options.cache;
+    if (options.signal) init.signal = options.signal;
+    let response: Response;
+    try {
+      response = await this.#fetch(this.url(path, options.query), init);
+    } catch (error) {
+      throw connectionError(error, options.signal);
+    }
+    const date = Date.parse(response.headers.get('Date') ?? '');
+    if (date) this.#clockOffset = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  }
+
+  async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    const response = await this.send(method, path, { ...options, headers: { Accept: 'application/json', ...options.headers } });
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      throw connectionError(error, options.signal);
+    }
+  }
+
+  async empty(method: string, path: string, options: RequestOptions = {}): Promise<void> {
+    const response = await this.send(method, path, options);
+    await response.body?.cancel();
+  }
+}
+
+/** An abort by the caller stays what it is; everything else is a lost connection. */
+export function connectionError(error: unknown, signal?: AbortSignal | null): unknown {
+  if (signal?.aborted) return signal.reason ?? error;
+  return new ConnectionError(error);
+}

@@ -1,0 +1,18 @@
+/**
+ * Talks to a Platen node or gateway. No dependency at run time; works in browsers and in Node 20.
+ *
+ *     const platen = new PlatenClient({ base: 'https://scans.example', token });
+ *     const { items: [scanner] } = await platen.scanners();
+ *     const job = await platen.createJob(scanner.id, { settings: { source: 'adf' } });
+ *     platen.followJob(job.id, { onPage: draw, onEnd: done });
+ */
+export { PlatenClient, collect, type CreateJobOptions, type JobListOptions, type PageURLOptions } from './client.js';
+export type { ClientOptions } from './http.js';
+export { ConnectionError, DigestError, ProblemError, retryable } from './problem.js';
+export { EventStream, type EventStreamOptions } from './events.js';
+export { JobFollower, type JobHandlers } from './follow.js';
+export type { DownloadOptions, DownloadedPage } from './download.js';
+export { SSEParser, type SSEMessage } from './sse.js';
+export { sha256 } from './sha256.js';
+export { uuid7 } from './id.js';
+export * from './types.js';

@@ -1,0 +1,81 @@
+/** The contract's types under short names, and the events, which the contract describes in words. */
+import type { components } from './api.gen.js';
+
+type Schemas = components['schemas'];
+
+export type Service = Schemas['Service'];
+export type Role = Schemas['Role'];
+export type Pairing = Schemas['Pairing'];
+export type PairingRequest = Schemas['PairingRequest'];
+export type Session = Schemas['Session'];
+export type SessionRequest = Schemas['SessionRequest'];
+export type Source = Schemas['Source'];
+export type ColorMode = Schemas['ColorMode'];
+export type Format = Schemas['Format'];
+export type Reason = Schemas['Reason'];
+export type Region = Schemas['Region'];
+export type Settings = Schemas['Settings'];
+export type Capabilities = Schemas['Capabilities'];
+export type SourceCapabilities = Schemas['SourceCapabilities'];
+export type DeviceOption = Schemas['Option'];
+export type Status = Schemas['Status'];
+export type Scanner = Schemas['Scanner'];
+export type ScannerList = Schemas['ScannerList'];
+export type Job = Schemas['Job'];
+export type JobState = Schemas['JobState'];
+export type JobRequest = Schemas['JobRequest'];
+export type JobList = Schemas['JobList'];
+export type Page = Schemas['Page'];
+export type PageAck = Schemas['PageAck'];
+export type Document = Schemas['Document'];
+export type DocumentPage = Schemas['DocumentPage'];
+export type DocumentList = Schemas['DocumentList'];
+export type DocumentRequest = Schemas['DocumentRequest'];
+export type DocumentEdit = Schemas['DocumentEdit'];
+export type ContentFormat = 'pdf' | 'tiff' | 'zip';
+export type Node = Schemas['Node'];
+export type JoinToken = Schemas['JoinToken'];
+export type Problem = Schemas['Problem'];
+
+/** One page of a list. `next` is the cursor of the following page. */
+export interface List<T> {
+  items: T[];
+  next?: string;
+}
+
+export interface ListOptions {
+  /** 1 to 200; the service's default is 50. */
+  limit?: number;
+  cursor?: string;
+}
+
+/** What an event tells; `scan.EventType` in the Go code. */
+export const eventTypes = [
+  'job-state',
+  'page-started',
+  'page-progress',
+  'page-committed',
+  'page-failed',
+  'device-state',
+  'device-gone',
+  'document',
+  'node-state',
+] as const;
+
+export type EventType = (typeof eventTypes)[number];
+
+/** One message of an event stream. `id` is `<epoch>.<seq>`. */
+export interface PlatenEvent {
+  id: string;
+  type: EventType;
+  job?: Job;
+  page?: Page;
+  scanner?: Scanner;
+  document?: Document;
+  node?: Node;
+}
+
+/** Reports whether a job in this state has ended for good. */
+export function ended(state: JobState): boolean {
+  return state === 'canceled' || state === 'aborted' || state === 'completed';
+}

@@ -35,7 +35,7 @@ func (d *device) advance(t *ticket, s step) error {
 		return fmt.Errorf("job %s, event %s: %w", t.job.ID, s.event, err)
 	}
 	waited := t.job.State == scan.JobStopped
-	t.job, t.asked = job, false
+	t.take(job)
 	if job.State.Terminal() {
 		d.release(t, waited)
 		d.log.Info("job ended", "job", job.ID, "state", job.State, "reasons", job.Reasons, "pages", job.Pages)

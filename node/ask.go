@@ -122,7 +122,7 @@ func (d *device) onTold(t *ticket, st scan.Status, err error) {
 	var stop *driver.Stop
 	switch {
 	case err == nil:
-		d.told = sane(st)
+		d.told = plausible(st)
 	case errors.As(err, &stop) && stop.Reason == scan.ReasonBusyOther:
 		d.told.State, d.told.Reasons = scan.ScannerStopped, []scan.Reason{scan.ReasonBusyOther}
 	case errors.As(err, &stop):
@@ -137,8 +137,8 @@ func (d *device) onTold(t *ticket, st scan.Status, err error) {
 	d.answerTold()
 }
 
-// sane is what a device said, within the vocabulary: a driver is not to be trusted.
-func sane(st scan.Status) scan.Status {
+// plausible is what a device said, within the vocabulary: a driver is not to be trusted.
+func plausible(st scan.Status) scan.Status {
 	switch st.State {
 	case scan.ScannerIdle, scan.ScannerProcessing, scan.ScannerStopped, scan.ScannerOffline:
 	default:

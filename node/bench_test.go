@@ -50,7 +50,7 @@ func largePage() []byte {
 // bytes by net/http alone.
 func BenchmarkCommittedPage(b *testing.B) {
 	page := largePage()
-	g, _, scanner := oneDevice(b, func(bt *batch_) error {
+	g, _, scanner := oneDevice(b, func(bt *fakeBatch) error {
 		p, err := bt.sink.PageStarted(fakePage)
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func BenchmarkCommittedPage(b *testing.B) {
 // same bytes at a reader that waits for them.
 func BenchmarkGrowingPage(b *testing.B) {
 	step := make(chan chan time.Time)
-	g, _, scanner := oneDevice(b, func(bt *batch_) error {
+	g, _, scanner := oneDevice(b, func(bt *fakeBatch) error {
 		p, err := bt.sink.PageStarted(fakePage)
 		if err != nil {
 			return err

@@ -65,9 +65,18 @@ type ticket struct {
 	job   scan.Job
 	owner string
 	run   *run // the scan under way, nil while there is none
-	tries int  // so often the device was held by another program
+	until time.Time // when job.Deadline is, by the monotonic clock; zero: none
+	tries int       // so often the device was held by another program
 	again time.Time
 	asked bool // the device was asked how it is since the job stopped
+}
+
+// take brings the ticket up to date. A wall clock that is set does not end a wait.
+func (t *ticket) take(j scan.Job) {
+	t.job, t.asked, t.until = j, false, time.Time{}
+	if now := time.Now(); !j.Deadline.IsZero() {
+		t.until = now.Add(j.Deadline.Sub(now))
+	}
 }
 
 func (n *Node) newDevice(id string) *device {

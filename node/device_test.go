@@ -113,7 +113,7 @@ func TestCrashWhileAsked(t *testing.T) {
 // TestStatusIsAsked sees the feeder, asks not more than once a second and never in a scan.
 func TestStatusIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, d, scanner := oneDevice(t, func(b *batch_) error { time.Sleep(time.Minute); return b.pages(1) })
+		g, d, scanner := oneDevice(t, func(b *fakeBatch) error { time.Sleep(time.Minute); return b.pages(1) })
 		defer g.stop()
 		status := func() scan.Status { return get[scan.Status](g, "/api/v1/scanners/"+scanner+"/status") }
 		if s := status(); s.Feeder != scan.FeederLoaded || s.State != scan.ScannerIdle {
@@ -311,7 +311,7 @@ func TestListingPages(t *testing.T) {
 func TestListingWaitsForTheScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDevice("one")
-		d.scan = func(b *batch_) error { time.Sleep(5 * time.Minute); return b.pages(1) }
+		d.scan = func(b *fakeBatch) error { time.Sleep(5 * time.Minute); return b.pages(1) }
 		w := &fakeWorkers{devices: map[string]*fakeDevice{"one": d}}
 		g := newRig(t, w).start().found()
 		defer g.stop()
@@ -336,7 +336,7 @@ func TestListingWaitsForTheScan(t *testing.T) {
 // goes on afterwards.
 func TestDiskThatRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, func(b *batch_) error {
+		g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
 			if err := b.pages(1); err != nil {
 				return err
 			}

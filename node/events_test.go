@@ -18,7 +18,7 @@ import (
 
 func TestJobEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, batches(func(b *batch_) error {
+		g, _, scanner := oneDevice(t, batches(func(b *fakeBatch) error {
 			time.Sleep(time.Second) // until the stream is there
 			if err := b.page(1); err != nil {
 				return err
@@ -171,7 +171,7 @@ func nextEvent(t testing.TB, r *bufio.Reader) scan.Event {
 // is replayed.
 func TestSlowFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, func(b *batch_) error { return b.pages(20) })
+		g, _, scanner := oneDevice(t, func(b *fakeBatch) error { return b.pages(20) })
 		l := serveLive(g)
 		defer g.stop()
 		ctx, cancel := context.WithCancel(t.Context())

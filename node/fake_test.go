@@ -31,7 +31,7 @@ type fakeDevice struct {
 	caps   scan.Capabilities
 	open   func(ctx context.Context) error
 	status func(ctx context.Context) (scan.Status, error)
-	scan   func(b *batch_) error
+	scan   func(b *fakeBatch) error
 
 	mu      sync.Mutex
 	hidden  bool // not in the listing
@@ -41,8 +41,8 @@ type fakeDevice struct {
 	batches []scan.Settings
 }
 
-// batch_ is one Scan of a fake device.
-type batch_ struct {
+// fakeBatch is one Scan of a fake device.
+type fakeBatch struct {
 	ctx      context.Context
 	n        int // from 1, over the device's life
 	settings scan.Settings
@@ -186,7 +186,7 @@ func (w *fakeWorker) Scan(ctx context.Context, s scan.Settings, sink driver.Sink
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b := &batch_{ctx: ctx, settings: s, sink: sink, finish: make(chan struct{})}
+	b := &fakeBatch{ctx: ctx, settings: s, sink: sink, finish: make(chan struct{})}
 	w.mu.Lock()
 	w.cancel, w.finish = cancel, b.finish
 	w.mu.Unlock()
@@ -196,7 +196,7 @@ func (w *fakeWorker) Scan(ctx context.Context, s scan.Settings, sink driver.Sink
 	script := w.d.scan
 	w.d.mu.Unlock()
 	if script == nil {
-		script = func(b *batch_) error { return b.pages(max(s.Pages, 1)) }
+		script = func(b *fakeBatch) error { return b.pages(max(s.Pages, 1)) }
 	}
 	err := script(b)
 	w.mu.Lock()
@@ -261,7 +261,7 @@ var testJPEG = func() func(n int) []byte {
 }()
 
 // page brings one whole page.
-func (b *batch_) page(n int) error {
+func (b *fakeBatch) page(n int) error {
 	p, err := b.sink.PageStarted(fakePage)
 	if err != nil {
 		return err
@@ -275,7 +275,7 @@ func (b *batch_) page(n int) error {
 }
 
 // pages brings n whole pages and the end of the batch.
-func (b *batch_) pages(n int) error {
+func (b *fakeBatch) pages(n int) error {
 	for i := range n {
 		if err := b.page(i + 1); err != nil {
 			return err
@@ -285,7 +285,7 @@ func (b *batch_) pages(n int) error {
 }
 
 // half begins a page and writes its first half.
-func (b *batch_) half(n int) (driver.PageSink, error) {
+func (b *fakeBatch) half(n int) (driver.PageSink, error) {
 	p, err := b.sink.PageStarted(fakePage)
 	if err != nil {
 		return nil, err
@@ -295,7 +295,7 @@ func (b *batch_) half(n int) (driver.PageSink, error) {
 }
 
 // hang waits for the cancellation, as a slow device that hears it does.
-func (b *batch_) hang() error {
+func (b *fakeBatch) hang() error {
 	<-b.ctx.Done()
 	return context.Canceled
 }

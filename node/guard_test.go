@@ -29,6 +29,7 @@ func TestContract(t *testing.T) {
 func TestEveryRouteUnderAttack(t *testing.T) {
 	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink} {
 		t.Run(string(road), func(t *testing.T) {
+			t.Parallel()
 			g, _, scanner := oneDevice(t, then(1, nil))
 			j := g.submit(scanner, request(scan.SourceADF, 0))
 			g.reaches(j.ID, scan.JobCompleted)
@@ -96,7 +97,7 @@ func TestService(t *testing.T) {
 
 // TestLimitsOfASession bounds jobs on the LAN, not on the machine itself.
 func TestLimitsOfASession(t *testing.T) {
-	g, _, scanner := oneDevice(t, func(b *batch_) error { return b.hang() })
+	g, _, scanner := oneDevice(t, func(b *fakeBatch) error { return b.hang() })
 	phone := g.user(api.RoleUser)
 	url := "/api/v1/scanners/" + scanner + "/jobs"
 	for i := range jobsPerMinute {

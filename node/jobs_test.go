@@ -16,7 +16,7 @@ import (
 )
 
 // oneDevice is a running node with one fake device.
-func oneDevice(t testing.TB, script func(*batch_) error) (*rig, *fakeDevice, string) {
+func oneDevice(t testing.TB, script func(*fakeBatch) error) (*rig, *fakeDevice, string) {
 	t.Helper()
 	d := newFakeDevice("one")
 	d.scan = script
@@ -25,13 +25,13 @@ func oneDevice(t testing.TB, script func(*batch_) error) (*rig, *fakeDevice, str
 }
 
 // batches are what a device does in its first, second … batch; the last goes on.
-func batches(do ...func(*batch_) error) func(*batch_) error {
-	return func(b *batch_) error { return do[min(b.n, len(do))-1](b) }
+func batches(do ...func(*fakeBatch) error) func(*fakeBatch) error {
+	return func(b *fakeBatch) error { return do[min(b.n, len(do))-1](b) }
 }
 
 // then brings n pages and ends the batch with err.
-func then(n int, err error) func(*batch_) error {
-	return func(b *batch_) error {
+func then(n int, err error) func(*fakeBatch) error {
+	return func(b *fakeBatch) error {
 		if e := b.pages(n); e != nil {
 			return e
 		}
@@ -40,8 +40,8 @@ func then(n int, err error) func(*batch_) error {
 }
 
 // inMidPage brings n pages and half of one more.
-func inMidPage(n int, err error) func(*batch_) error {
-	return func(b *batch_) error {
+func inMidPage(n int, err error) func(*fakeBatch) error {
+	return func(b *fakeBatch) error {
 		if e := b.pages(n); e != nil {
 			return e
 		}
@@ -73,7 +73,7 @@ func TestJobLife(t *testing.T) {
 		name   string
 		source scan.Source
 		pages  int
-		device func(*batch_) error
+		device func(*fakeBatch) error
 		looks  []look
 	}{
 		{"feeder runs empty", scan.SourceADF, 0, then(3, nil), []look{is("", scan.JobCompleted, 3)}},
@@ -111,7 +111,7 @@ func TestJobLife(t *testing.T) {
 		{"I/O error without pages", scan.SourceADF, 0, inMidPage(0, stop(scan.ReasonDeviceError)), []look{
 			is("", scan.JobAborted, 0, scan.ReasonDeviceError)}},
 		{"short page", scan.SourceADF, 0, inMidPage(0, stop(scan.ReasonShortPage)), []look{is("", scan.JobAborted, 0, scan.ReasonShortPage)}},
-		{"bytes that are no image", scan.SourceADF, 0, func(b *batch_) error {
+		{"bytes that are no image", scan.SourceADF, 0, func(b *fakeBatch) error {
 			p, err := b.sink.PageStarted(fakePage)
 			if err != nil {
 				return err
@@ -217,7 +217,7 @@ func TestPagesStillWanted(t *testing.T) {
 // next one waits for the device.
 func TestCancelIsQuick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, batches(func(b *batch_) error {
+		g, _, scanner := oneDevice(t, batches(func(b *fakeBatch) error {
 			if _, err := b.half(1); err != nil {
 				return err
 			}
@@ -255,7 +255,7 @@ func TestCancelIsQuick(t *testing.T) {
 
 func TestFinishKeepsThePageUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, func(b *batch_) error {
+		g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
 			for n := 1; ; n++ {
 				p, err := b.half(n)
 				if err != nil {
@@ -313,15 +313,15 @@ func TestCommandsInEveryState(t *testing.T) {
 	const wrong = http.StatusConflict
 	for _, c := range []struct {
 		state                  string
-		device                 func(*batch_) error
+		device                 func(*fakeBatch) error
 		before                 string // command that leads to the state
 		cancel, resume, finish int
 	}{
-		{"processing", func(b *batch_) error { return b.hang() }, "", 200, wrong, 200},
+		{"processing", func(b *fakeBatch) error { return b.hang() }, "", 200, wrong, 200},
 		{"processing-stopped", then(0, stop(scan.ReasonJam)), "", 200, 200, 200},
 		{"completed", then(1, nil), "", wrong, wrong, wrong},
 		{"aborted", then(0, stop(scan.ReasonDeviceError)), "", wrong, wrong, wrong},
-		{"canceled", func(b *batch_) error { return b.hang() }, "cancel", wrong, wrong, wrong},
+		{"canceled", func(b *fakeBatch) error { return b.hang() }, "cancel", wrong, wrong, wrong},
 	} {
 		for verb, want := range map[string]int{"cancel": c.cancel, "resume": c.resume, "finish": c.finish} {
 			t.Run(c.state+" "+verb, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestCommandsInEveryState(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, _, scanner := oneDevice(t, func(b *batch_) error { time.Sleep(time.Minute); return b.pages(1) })
+		g, _, scanner := oneDevice(t, func(b *fakeBatch) error { time.Sleep(time.Minute); return b.pages(1) })
 		defer g.stop()
 		first := g.submit(scanner, request(scan.SourceADF, 0))
 		synctest.Wait()
@@ -422,7 +422,7 @@ func TestDiskLow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g *rig
 		full := problem.New(problem.DiskLow, "1 MiB of disk is free.")
-		device := batches(func(b *batch_) error {
+		device := batches(func(b *fakeBatch) error {
 			for n := 1; ; n++ {
 				if err := b.page(n); err != nil {
 					return err

@@ -18,6 +18,7 @@ import (
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
+	"github.com/platen-scan/platen/relay/memlink"
 )
 
 // gatewayPort is the node side of a gateway: mutual TLS, and what it answers to a join.
@@ -79,8 +80,12 @@ func TestJoin(t *testing.T) {
 		Addresses: []string{closedPort(t), address}, Pin: gateway.Pin(),
 		ID: scan.RandomText(20), Secret: scan.RandomText(32),
 	}
+	links := make(chan relay.Link, 8)
+	gate := &memlink.Gateway{Key: gateway.Public(), OnLink: func(l relay.Link) { links <- l }}
+	g.config = func(c *Config) { c.Dialers = []relay.Dialer{gate.Dialer()} }
 	g.start()
 	need(t, g.node.Join(t.Context(), token.String()))
+	<-links // a running node links at once
 	if asked.Token != token.Credential() || asked.Name != "Reception" || asked.Version != "1.2.3" || string(key) != string(g.self.Public()) {
 		t.Errorf("asked %+v with key %x", asked, key)
 	}
@@ -94,6 +99,7 @@ func TestJoin(t *testing.T) {
 	}
 	g.stop()
 	g.start()
+	<-links
 	if g.node.Gateway() != address {
 		t.Errorf("after a restart Gateway() = %q, want %q", g.node.Gateway(), address)
 	}

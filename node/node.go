@@ -224,7 +224,7 @@ func (n *Node) forget(d *device) {
 func (n *Node) driverBusy(name string) bool {
 	for _, d := range n.devices() {
 		s, _ := d.view()
-		if s.Driver == name && s.Status.State == scan.ScannerProcessing {
+		if s.Driver == name && (s.Status.State == scan.ScannerProcessing || s.Status.Job != "") {
 			return true
 		}
 	}

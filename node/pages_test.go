@@ -35,7 +35,7 @@ type growingPage struct {
 func growOne(t *testing.T, info driver.PageInfo) *growingPage {
 	t.Helper()
 	p := &growingPage{do: make(chan func(driver.PageSink) error), info: info}
-	g, _, scanner := oneDevice(t, func(b *batch_) error {
+	g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
 		page, err := b.sink.PageStarted(info)
 		if err != nil {
 			return err

@@ -31,7 +31,8 @@ func (n *Node) recover(ctx context.Context) error {
 			return fmt.Errorf("finding unfinished jobs: %w", err)
 		}
 		d := n.ensureDevice(j.Scanner)
-		t := &ticket{job: j, owner: owner}
+		t := &ticket{owner: owner}
+		t.take(j)
 		if err := d.do(ctx, func() { d.park(t) }); err != nil {
 			return fmt.Errorf("parking job %s: %w", j.ID, err)
 		}

@@ -17,7 +17,7 @@ import (
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDevice("one")
-		d.scan = batches(func(b *batch_) error {
+		d.scan = batches(func(b *fakeBatch) error {
 			if err := b.pages(2); err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ func (d *device) failQueue(why scan.Reason) {
 }
 
 func expired(t *ticket, now time.Time) bool {
-	return !t.job.Deadline.IsZero() && !now.Before(t.job.Deadline.Time)
+	return !t.until.IsZero() && !now.Before(t.until)
 }
 
 // nextDue is when something is due after now. What was due at now has been done, or
@@ -72,13 +72,13 @@ func (d *device) nextDue(now time.Time) time.Time {
 		return next
 	}
 	for _, t := range d.parked {
-		at(t.job.Deadline.Time)
+		at(t.until)
 	}
 	if len(d.crashes) > 0 {
 		at(d.crashes[0].Add(crashWindow))
 	}
 	if t := d.current; t != nil && t.run == nil {
-		at(t.job.Deadline.Time)
+		at(t.until)
 		at(d.nextLook(t))
 	}
 	at(d.lastUse.Add(keepWorker))
@@ -99,8 +99,8 @@ func (d *device) nextLook(t *ticket) time.Time {
 	return time.Time{}
 }
 
-// schedule starts the next operation if the worker is free. A job goes before
-// questions, but for its own capabilities nobody waits behind a batch.
+// schedule starts the next operation if the worker is free: capabilities first, for
+// which somebody waits with a job, then jobs, then what a device says of itself.
 func (d *device) schedule(now time.Time) {
 	if d.busy || d.stopping || len(d.retries) > 0 {
 		return
@@ -140,8 +140,7 @@ func (d *device) tryAgain(t *ticket) {
 		return
 	}
 	if !slices.Contains(d.told.Reasons, scan.ReasonBusyOther) && d.told.State != scan.ScannerOffline {
-		deadline := t.job.Deadline
-		if err := d.advance(t, step{event: scan.EventResume, deadline: deadline.Time}); err != nil {
+		if err := d.advance(t, step{event: scan.EventResume, deadline: t.until}); err != nil {
 			d.log.Error("cannot continue a job", "error", err)
 			t.again = time.Now().Add(busyLast)
 			return
@@ -164,7 +163,7 @@ func (t *ticket) wait() time.Duration {
 func (d *device) start(t *ticket) {
 	d.queue = slices.DeleteFunc(d.queue, func(q *ticket) bool { return q == t })
 	d.current = t
-	busyUntil := t.job.Deadline.Time // of a job that waited for another program
+	busyUntil := t.until // of a job that waited for another program
 	if err := d.advance(t, step{event: scan.EventLease}); err != nil {
 		d.log.Error("cannot start a job, trying again", "error", err)
 		d.current = nil

@@ -50,7 +50,7 @@ func TestOneKeyOneJob(t *testing.T) {
 func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDevice("one")
-		d.scan = func(b *batch_) error { return b.hang() }
+		d.scan = func(b *fakeBatch) error { return b.hang() }
 		g := newRig(t, &fakeWorkers{devices: map[string]*fakeDevice{"one": d}}).start().found()
 		defer func() { g.stop() }()
 		scanner := d.id(g.node.id)
@@ -147,7 +147,7 @@ func TestCancelRacesCommit(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	g, _, scanner := oneDevice(t, func(b *batch_) error {
+	g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
 		for n := 1; ; n++ {
 			if err := b.page(n % 8); err != nil {
 				return err

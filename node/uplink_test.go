@@ -31,7 +31,7 @@ type office struct {
 	scanner string
 }
 
-func newOffice(t *testing.T, script func(*batch_) error) *office {
+func newOffice(t *testing.T, script func(*fakeBatch) error) *office {
 	t.Helper()
 	d := newFakeDevice("one")
 	d.scan = script
@@ -177,7 +177,7 @@ func TestScanOverLink(t *testing.T) {
 
 func TestLinkEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, func(b *batch_) error { time.Sleep(time.Minute); return b.pages(1) })
+		o := newOffice(t, func(b *fakeBatch) error { time.Sleep(time.Minute); return b.pages(1) })
 		defer o.stop()
 		l := <-o.links
 		jsonOf[api.LinkWelcome](t, o.hello(l, nil), http.StatusOK)

@@ -33,6 +33,7 @@ func writeZIP(ctx context.Context, w io.Writer, meta Meta, pages []Page) error {
 			Method: zip.Store, CreatorVersion: zipVersion, ReaderVersion: zipVersion, CRC32: f.crc,
 			CompressedSize64: uint64(f.size), UncompressedSize64: uint64(f.size),
 		}
+		//lint:ignore SA1019 CreateRaw writes these two fields and not Modified
 		header.ModifiedDate, header.ModifiedTime = dosTime(meta.Created)
 		entry, err := z.CreateRaw(header)
 		if err == nil {

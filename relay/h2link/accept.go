@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http cannot yet serve, nor speak, HTTP/2 on a connection that the other side dialed with the limits that a link needs
+
 package h2link
 
 import (

@@ -10,6 +10,8 @@ export interface Preset {
   what: Key;
   slots: Record<string, string>;
   settings: Settings;
+  /** The source depends on what lies in the feeder. */
+  auto: boolean;
 }
 
 /** The four buttons of a scanner, from what it can do and what lies in its feeder now. */
@@ -18,6 +20,7 @@ export function presets(capabilities: Capabilities, status: Status, last?: Sourc
   const duplex = capabilities.sources.find((s) => s.source === 'adf-duplex');
   const main = mainSource(capabilities, status, last);
   if (!main) return [];
+  const auto = glass !== undefined && capabilities.sources.length > 1;
   const found: Preset[] = [
     {
       id: 'document',
@@ -26,20 +29,21 @@ export function presets(capabilities: Capabilities, status: Status, last?: Sourc
       what: `scan.preset.document.${glass && main !== glass && status.feeder !== 'loaded' ? 'auto' : main === glass ? 'glass' : 'feeder'}`,
       slots: {},
       settings: make(main, 300, 'color'),
+      auto,
     },
   ];
   if (duplex) {
-    found.push({ id: 'both-sides', icon: 'both-sides', name: 'scan.preset.both-sides', what: 'scan.preset.both-sides.what', slots: {}, settings: make(duplex, 300, 'color') });
+    found.push({ id: 'both-sides', icon: 'both-sides', name: 'scan.preset.both-sides', what: 'scan.preset.both-sides.what', slots: {}, settings: make(duplex, 300, 'color'), auto: false });
   }
   if (glass) {
     const settings = { ...make(glass, 600, 'color'), quality: 92 };
-    found.push({ id: 'photo', icon: 'image', name: 'scan.preset.photo', what: 'scan.preset.photo.what', slots: { dpi: String(settings.resolution) }, settings });
+    found.push({ id: 'photo', icon: 'image', name: 'scan.preset.photo', what: 'scan.preset.photo.what', slots: { dpi: String(settings.resolution) }, settings, auto: false });
   }
   if (main.modes.some((m) => m.mode === 'lineart')) {
-    found.push({ id: 'text', icon: 'contrast', name: 'scan.preset.text', what: 'scan.preset.text.what', slots: {}, settings: make(main, 300, 'lineart') });
+    found.push({ id: 'text', icon: 'contrast', name: 'scan.preset.text', what: 'scan.preset.text.what', slots: {}, settings: make(main, 300, 'lineart'), auto });
   }
   if (found.length < 4 && main.modes.some((m) => m.mode === 'gray')) {
-    found.push({ id: 'grey', icon: 'contrast', name: 'scan.preset.grey', what: 'scan.preset.grey.what', slots: {}, settings: make(main, 300, 'gray') });
+    found.push({ id: 'grey', icon: 'contrast', name: 'scan.preset.grey', what: 'scan.preset.grey.what', slots: {}, settings: make(main, 300, 'gray'), auto });
   }
   return found.slice(0, 4);
 }

@@ -7,20 +7,23 @@ import { rememberScan } from './remember.js';
 /** One intent to scan: one tap, one key, one job. */
 export class ScanIntent {
   readonly #scanner: string;
-  readonly #request: JobRequest;
+  readonly #make: () => JobRequest | Promise<JobRequest>;
   readonly #key = uuid7();
   #canceled = false;
   #started = false;
 
-  constructor(scanner: string, request: JobRequest) {
+  /** The request may need a question to the scanner first; the tap is answered before. */
+  constructor(scanner: string, make: () => JobRequest | Promise<JobRequest>) {
     this.#scanner = scanner;
-    this.#request = request;
+    this.#make = make;
   }
 
   /** Starts the scan and goes to it. */
   async start(): Promise<void> {
-    rememberScan({ scanner: this.#scanner, settings: this.#request.settings });
-    const job = await platen.createJob(this.#scanner, this.#request, { key: this.#key });
+    const request = await this.#make();
+    if (this.#canceled) return;
+    rememberScan({ scanner: this.#scanner, settings: request.settings });
+    const job = await platen.createJob(this.#scanner, request, { key: this.#key });
     if (this.#canceled) {
       if (!ended(job.state)) await platen.cancelJob(job.id);
       return;

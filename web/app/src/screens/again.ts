@@ -15,7 +15,7 @@ export function repeatLast(scanner: string, settings: Settings, document?: strin
 
 async function start(scanner: string, settings: Settings, document: string | undefined): Promise<void> {
   try {
-    await new ScanIntent(scanner, { settings, ...(document ? { document } : { name: defaultName() }) }).start();
+    await new ScanIntent(scanner, () => ({ settings, ...(document ? { document } : { name: defaultName() }) })).start();
   } catch (error) {
     const { what, next } = explain(error);
     showToast(`${what} ${next}`);

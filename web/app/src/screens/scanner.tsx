@@ -1,4 +1,4 @@
-import type { Capabilities, DocumentList, Scanner, Settings } from '@platen/sdk';
+import type { Capabilities, DocumentList, Scanner, Settings, Status } from '@platen/sdk';
 import { ProblemError } from '@platen/sdk';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { platen } from '../api.js';
@@ -48,9 +48,32 @@ export function ScannerScreen({ id }: { id: string }) {
   }, [awake]);
   useEffect(() => () => intent.current?.cancel(), []);
 
-  const scan = async (settings: Settings): Promise<void> => {
+  const askStatus = async (signal?: AbortSignal): Promise<Status | undefined> => {
+    try {
+      const status = await platen.status(id, signal);
+      setScanner((s) => s && { ...s, status });
+      return status;
+    } catch {
+      return undefined; // the list's state is the best there is
+    }
+  };
+  // The list knows the feeder as it was last; only the device knows whether paper lies in it now.
+  useEffect(() => {
+    const stop = new AbortController();
+    const look = (): void => {
+      if (document.visibilityState === 'visible' && scanner?.status.state !== 'offline') void askStatus(stop.signal);
+    };
+    if (scanner) look();
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      stop.abort();
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, [scanner?.id]);
+
+  const scan = async (choose: () => Settings | Promise<Settings>): Promise<void> => {
     if (intent.current) return; // one tap or five: one scan
-    const mine = new ScanIntent(id, { settings, name: defaultName() });
+    const mine = new ScanIntent(id, async () => ({ settings: await choose(), name: defaultName() }));
     intent.current = mine;
     setSending(true);
     setProblem(undefined);
@@ -101,7 +124,12 @@ export function ScannerScreen({ id }: { id: string }) {
             </>} />
           ) : null}
           <LastDocument />
-          <Presets id={id} scanner={scanner} capabilities={capabilities.value} onScan={(preset) => void scan(preset.settings)} onSettings={sheet.show} />
+          <Presets id={id} scanner={scanner} capabilities={capabilities.value} onScan={(preset) => void scan(async () => {
+            if (!preset.auto || !capabilities.value) return preset.settings;
+            // Feeder or glass is decided by what lies there at the tap.
+            const status = await Promise.race([askStatus(), new Promise<undefined>((resolve) => setTimeout(resolve, 1500))]);
+            return presets(capabilities.value, status ?? scanner!.status, lastSettings(id)?.source).find((p) => p.id === preset.id)?.settings ?? preset.settings;
+          })} onSettings={sheet.show} />
           {scanner && capabilities.value && (
             <SettingsSheet
               open={sheet.open}
@@ -111,7 +139,7 @@ export function ScannerScreen({ id }: { id: string }) {
               onScan={(settings) => {
                 rememberSettings(id, settings);
                 navigate(location.pathname, { replace: true });
-                void scan(settings);
+                void scan(() => settings);
               }}
             />
           )}

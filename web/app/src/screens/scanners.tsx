@@ -45,7 +45,10 @@ export function useScanners(): { list: ScannerList | undefined; error: unknown; 
 }
 
 export function ScannersScreen() {
-  const { list, error, reload } = useScanners();
+  return <ScannerList {...useScanners()} />;
+}
+
+export function ScannerList({ list, error, reload }: ReturnType<typeof useScanners>) {
   const now = useStore(session);
   const last = device.read<string>(lastScanner);
   const items = list?.items ?? [];

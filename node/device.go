@@ -64,7 +64,7 @@ type growth struct {
 type ticket struct {
 	job   scan.Job
 	owner string
-	run   *run // the scan under way, nil while there is none
+	run   *run      // the scan under way, nil while there is none
 	until time.Time // when job.Deadline is, by the monotonic clock; zero: none
 	tries int       // so often the device was held by another program
 	again time.Time

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
@@ -50,6 +51,7 @@ func TestDocumentEdits(t *testing.T) {
 			g.ask(http.MethodPatch, url, body).wants(t, problem.Code(want[0]), want[1])
 		}
 
+		time.Sleep(time.Second) // or both would have changed at the same moment
 		made := g.ask(http.MethodPost, "/api/v1/documents", fmt.Sprintf(`{"name":"Copy","pages":[{"job":%q,"n":2}]}`, j.ID))
 		copied := decode[scan.Document](t, made, http.StatusCreated)
 		if made.Header().Get("Location") != "/api/v1/documents/"+copied.ID || len(copied.Pages) != 1 {

@@ -124,3 +124,30 @@ func children(t testing.TB, pid int) []int {
 	}
 	return pids
 }
+
+// platen --lan: a phone in the same network scans from the node itself, once with the
+// node's CA installed and once with the browser's warning clicked away.
+func TestPhoneScansOverLAN(t *testing.T) {
+	for _, trust := range []bool{true, false} {
+		name := map[bool]string{true: "CA installed", false: "warning clicked away"}[trust]
+		t.Run(name, func(t *testing.T) {
+			lab := testenv.NewLab(t)
+			nodeHost, phoneHost := lab.Host("node"), lab.Host("phone")
+			addr := lab.Network(nodeHost, phoneHost)[0]
+			data := t.TempDir()
+			node := testenv.Start(t, "platen --lan", testenv.Command(nodeHost, []string{"PLATEN_NODE_DRIVERS=virtual"}, "--data", data, "--lan"))
+			link := node.Await(testenv.PhoneLine, testenv.StartTimeout)[1]
+			ca := ""
+			if trust {
+				ca = filepath.Join(t.TempDir(), "ca.crt")
+				phoneHost.Run("curl", "-sSf", "-o", ca, "http://"+addr+":18622/platen-ca.crt")
+			}
+			script := newPhone(t, phoneHost, ca).start("batch.mjs", "--url", link, "--source", "adf", "--resolution", "100",
+				"--options", options(map[string]string{"pace": "off", "sheets": "3"}))
+			got := result[batch](t, script, 3*time.Minute)
+			if got.State != string(scan.JobCompleted) || len(got.Pages) != 3 || !got.Secure {
+				t.Errorf("job ended as %s with %d pages, secure context %t", got.State, len(got.Pages), got.Secure)
+			}
+		})
+	}
+}

@@ -204,6 +204,7 @@ export const de: Record<Key, string> = {
   'stop.last-good': 'Letzte gute Seite',
   'stop.not-scanned': 'Seite {n} wurde nicht gescannt.',
   'stop.continue': 'Weiter mit Seite {n}',
+  'stop.resume': 'Weiter',
   'stop.next-sheet': 'Nächste Seite scannen',
   'stop.finish': '{count, plural, =0 {Scan beenden} one {Mit 1 Seite beenden} other {Mit # Seiten beenden}}',
   'stop.deadline': 'Ohne Antwort endet der Scan um {time}. Gescannte Seiten bleiben.',

@@ -213,6 +213,7 @@ export const en = {
   'stop.last-good': 'Last good page',
   'stop.not-scanned': 'Page {n} was not scanned.',
   'stop.continue': 'Continue with page {n}',
+  'stop.resume': 'Continue',
   'stop.next-sheet': 'Scan next page',
   'stop.finish': '{count, plural, =0 {End the scan} one {Finish with 1 page} other {Finish with # pages}}',
   'stop.deadline': 'Without an answer the scan ends at {time}. Scanned pages are kept.',

@@ -66,7 +66,7 @@ export function StopSheet({ job, pages, open }: { job: Job; pages: Page[]; open:
       title={words.what.replace(/\.$/, '')}
       foot={<>
         <Button class="first" data-action="finish" onClick={() => void run(count === 0 ? 'cancel' : 'finish')}>{t('stop.finish', { count })}</Button>
-        <Button kind="primary" data-action="resume" onClick={() => void run('resume')}>{why === 'next-sheet' ? t('stop.next-sheet') : t('stop.continue', { n: next })}</Button>
+        <Button kind="primary" data-action="resume" onClick={() => void run('resume')}>{why === 'next-sheet' ? t('stop.next-sheet') : count === 0 ? t('stop.resume') : t('stop.continue', { n: next })}</Button>
       </>}
     >
       <div class="stop-body" data-reason={why}>

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 	group, ctx := errgroup.WithContext(s.ctx)
 	group.Go(func() error { return g.gateway.Serve(ctx) })
 	group.Go(func() error { return g.front.Serve(ctx) })
-	group.Go(func() error { return g.serveHTTP(ctx, g.plain, g.landingPage(g.ca, g.port()), nil) })
+	group.Go(func() error { return g.serveHTTP(ctx, g.plain, g.plainHandler(), nil) })
 	group.Go(g.introduce)
 	return group.Wait()
 }
@@ -94,7 +95,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 		return nil, err
 	}
 	g.front, err = front.New(front.Config{
-		Addr: ":" + strconv.Itoa(g.cfg.Gateway.Port), Identity: g.self,
+		Addr: net.JoinHostPort(g.cfg.Gateway.Address, strconv.Itoa(g.cfg.Gateway.Port)), Identity: g.self,
 		Certificate:    g.browserTLS(g.ca, g.cfg.Gateway.Names).GetCertificate,
 		BrowserHandler: g.gateway.Handler(), NodeHandler: g.gateway.NodeHandler(),
 		LinkAllowed: g.gateway.LinkAllowed, OnLink: g.gateway.AddLink,
@@ -107,8 +108,18 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 	if err := g.front.Listen(); err != nil {
 		return nil, err
 	}
-	g.plain, err = listen(":" + strconv.Itoa(g.cfg.Gateway.HTTPPort))
+	g.plain, err = listen(net.JoinHostPort(g.cfg.Gateway.Address, strconv.Itoa(g.cfg.Gateway.HTTPPort)))
 	return g, err
+}
+
+// plainHandler answers plain HTTP: with the page about the certificate, unless people
+// may sign in without encryption.
+func (g *gatewayService) plainHandler() http.Handler {
+	if g.cfg.Gateway.AllowPlainHTTP {
+		g.log.Warn("devices may sign in without encryption: others on the network can read along")
+		return g.gateway.Handler()
+	}
+	return g.landingPage(g.ca, g.port())
 }
 
 func (g *gatewayService) close() {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/platen-scan/platen/internal/access"
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/proto/api"
 )
@@ -61,19 +60,19 @@ func (n *nodeService) listen() error {
 	if !n.lan {
 		return nil
 	}
-	ca, err := identity.LoadCA(n.keys(), n.name)
-	if err != nil {
-		return err
-	}
-	https, err := listen(":" + strconv.Itoa(n.cfg.Node.HTTPSPort))
+	https, err := listen(net.JoinHostPort(n.cfg.Node.Address, strconv.Itoa(n.cfg.Node.HTTPSPort)))
 	if err != nil {
 		return err
 	}
 	n.https = https
-	n.ca = ca
-	n.listeners = append(n.listeners, listener{Listener: https, handler: n.node.Handler(access.RoadLAN), tls: n.browserTLS(ca, nil)})
-	page := n.landingPage(ca, portOf(https))
-	for _, ip := range lanAddresses() {
+	lan := n.node.Handler(access.RoadLAN)
+	n.listeners = append(n.listeners, listener{Listener: https, handler: lan, tls: n.browserTLS(n.ca, n.cfg.Node.Names)})
+	page := n.landingPage(n.ca, portOf(https))
+	if n.cfg.Node.AllowPlainHTTP {
+		n.log.Warn("devices may sign in without encryption: others on the network can read along")
+		page = lan
+	}
+	for _, ip := range n.lanListenAddresses() {
 		if l, err := listen(net.JoinHostPort(ip.String(), strconv.Itoa(portOf(loopback)))); err == nil {
 			n.listeners = append(n.listeners, listener{Listener: l, handler: page})
 		} else {
@@ -81,6 +80,14 @@ func (n *nodeService) listen() error {
 		}
 	}
 	return nil
+}
+
+// lanListenAddresses are the addresses for other devices: the configured one, or all.
+func (n *nodeService) lanListenAddresses() []net.IP {
+	if ip := net.ParseIP(n.cfg.Node.Address); ip != nil {
+		return []net.IP{ip}
+	}
+	return lanAddresses()
 }
 
 // localURL is the node's own page on this machine.
@@ -96,7 +103,7 @@ func (n *nodeService) phoneURL() string {
 	if n.https == nil {
 		return ""
 	}
-	for _, ip := range lanAddresses() {
+	for _, ip := range n.lanListenAddresses() {
 		return "https://" + net.JoinHostPort(ip.String(), strconv.Itoa(portOf(n.https)))
 	}
 	return ""

@@ -42,10 +42,14 @@ func (s *session) newBase(least slog.Level) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &base{
-		session: s, cfg: cfg, self: self, token: scan.RandomText(52),
-		log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, least)})),
-	}, nil
+	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, least)}))
+	if o := cfg.Node.AllowOrigin; o.Any || len(o.List) > 0 {
+		log.Warn("Access-Control-Allow-Origin is set, but this version lets no foreign web page in")
+	}
+	if cfg.Node.EnableWebSetup {
+		log.Warn("EnableWebSetup is set, but this version has no web setup page")
+	}
+	return &base{session: s, cfg: cfg, self: self, token: scan.RandomText(52), log: log}, nil
 }
 
 // nameOr is the configured name, or the computer's.

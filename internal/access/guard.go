@@ -34,7 +34,7 @@ type Config struct {
 	// PeerKey is the key that the peer of a RoadNode request has proven; nil: nobody has.
 	PeerKey func(context.Context) ed25519.PublicKey
 
-	SessionIdle time.Duration // a session ends after so long without a request; 0: 12 h
+	SessionIdle time.Duration // a session ends after so long without a request; 0: 30 days, as for a paired device
 	SessionLife time.Duration // and in any case after; 0: 30 days
 	Rate        int           // requests a second of one session, or of one address without a session; 0: 60
 
@@ -63,7 +63,7 @@ func New(c Config) *Guard {
 		c.MaxRole = api.RoleOperator
 	}
 	if c.SessionIdle == 0 {
-		c.SessionIdle = 12 * time.Hour
+		c.SessionIdle = 30 * 24 * time.Hour
 	}
 	if c.SessionLife == 0 {
 		c.SessionLife = 30 * 24 * time.Hour

@@ -34,10 +34,9 @@ type Node struct {
 	TrustLoopback  bool     `ini:"TrustLoopback" default:"TRUE" doc:"The user of this computer needs no sign-in on it"`
 	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" default:"FALSE" doc:"Let other devices sign in without encryption; others on the network can read along"`
 	MaxRole        api.Role `ini:"MaxRole" default:"operator" unit:"admin, operator, user or kiosk" doc:"Highest role of users who come through the gateway"`
-	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" unit:"origins" doc:"Web pages of others that may scan here; * is all, empty is none"`
-	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" default:"FALSE" doc:"The page for setting this node up"`
+	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" unit:"origins" doc:"Web pages of others that may scan here; checked and kept, but this version lets none in"`
+	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" default:"FALSE" doc:"The page for setting this node up; this version has none"`
 	Drivers        []string `ini:"Drivers" default:"virtual,sane" unit:"names" doc:"Drivers that look for scanners"`
-	Gateway        string   `ini:"Gateway" unit:"host:port" doc:"Where the gateway is, if not where it was when this node joined"`
 }
 
 // Gateway is section [gateway].

@@ -143,9 +143,9 @@ func TestFaults(t *testing.T) {
 		{text: "Access-Control-Allow-Origin=https://*.example.com", want: []string{"platen.ini:1: [node] Access-Control-Allow-Origin:"}},
 		{text: "[node]\nHTTPPort=1000\nHTTPSPort=1000", want: []string{"platen.ini:3: [node] HTTPSPort: HTTPPort has the same port, 1000"}},
 		{text: "[gateway]\nHTTPPort=18603", want: []string{"platen.ini:2: [gateway] Port: HTTPPort has the same port, 18603"}},
-		{text: "[node]\nNames=good.example, bad name\nGateway=example.com\nAddress=example.com", want: []string{
-			`platen.ini:2: [node] Names: host name "bad name"`, `platen.ini:3: [node] Gateway: "example.com" is not host:port`,
-			`platen.ini:4: [node] Address: "example.com" is not an IP address`}},
+		{text: "[node]\nNames=good.example, bad name\nAddress=example.com", want: []string{
+			`platen.ini:2: [node] Names: host name "bad name"`,
+			`platen.ini:3: [node] Address: "example.com" is not an IP address`}},
 		{env: []string{"PLATEN_NODE_HTTPPORT=x", "PLATEN_NODE_HTPPORT=1", "PLATEN_STORAGE_X=1"}, want: []string{
 			`PLATEN_NODE_HTTPPORT: [node] HTTPPort: "x" is not a port`,
 			"PLATEN_NODE_HTPPORT: there is no such key; did you mean PLATEN_NODE_HTTPPORT?",

@@ -38,7 +38,8 @@ type Device interface {
 	// NextPage starts a page. io.EOF: there are no more, and at least one came since
 	// Begin. A *Stop says what a person must do; NextPage may be called again afterwards.
 	NextPage(ctx context.Context) (PageInfo, error)
-	// Read gives the page's rows, top to bottom, without padding; then io.EOF.
+	// Read gives the page's rows, top to bottom, without padding; then io.EOF. It waits
+	// for them; 0 and nil say that the device has moved on without a row to show yet.
 	// Samples are big-endian at 16 bits; at 1 bit a set bit is black, the first
 	// pixel in the highest bit, rows padded to whole bytes.
 	Read(p []byte) (int, error)

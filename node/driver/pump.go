@@ -16,7 +16,7 @@ const (
 	stripCount    = 4
 	chunkBytes    = 64 << 10 // encoded bytes gathered while more rows wait
 	progressEvery = 50 * time.Millisecond
-	idleReads     = 100 // reads without a byte between signs of life
+	aliveEvery    = time.Second
 )
 
 // pump takes one page from the device through the encoder to its sink. Reading and
@@ -77,11 +77,13 @@ func (p *pump) run(ctx context.Context, format scan.Format, quality int, codecs 
 func (p *pump) read(ctx context.Context) (rows int, err error) {
 	stride := p.img.Stride()
 	strip := <-p.free
-	for idle := 0; ; {
+	told := time.Now()
+	for {
 		n, err := p.dev.Read(strip[len(strip):cap(strip)])
 		strip = strip[:len(strip)+n]
 		if n == 0 && err == nil {
-			if idle++; idle%idleReads == 0 {
+			if now := time.Now(); now.Sub(told) >= aliveEvery {
+				told = now
 				p.alive()
 			}
 		}

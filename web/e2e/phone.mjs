@@ -163,6 +163,8 @@ export async function watch(page, tell) {
     let words = '';
     const look = () => {
       once('at', location.pathname);
+      // In the order in which it happens: a page is whole before the next one grows.
+      for (const tile of document.querySelectorAll('.strip li[data-n]')) once('committed', Number(tile.dataset.n));
       const paper = document.querySelector('.live-stage .paper[data-page]');
       if (paper) {
         const { page: n, state } = paper.dataset;
@@ -172,9 +174,11 @@ export async function watch(page, tell) {
           if (image && image.naturalHeight > 0 && !image.complete) once('grew', Number(n));
         }
       }
-      for (const tile of document.querySelectorAll('.strip li[data-n]')) once('committed', Number(tile.dataset.n));
       const grid = document.querySelector('[data-pages]');
-      if (grid) once('shown', Number(grid.dataset.pages));
+      if (grid) {
+        for (let n = 1; n <= Number(grid.dataset.pages); n++) once('committed', n);
+        once('shown', Number(grid.dataset.pages));
+      }
       const now = [...document.querySelectorAll('.connection, dialog[open] .sheet-head h2, .banner strong, .toast > span, .empty .title')].map((e) => e.textContent.trim()).join(' | ');
       if (now && now !== words) window.platenTell('says', now);
       words = now;

@@ -69,10 +69,12 @@ func hint() string {
 }
 
 // load finds and initialises libsane. A process does it once.
-func load() (*library, error) {
+func load() (*library, error) { return loadOneOf(files()) }
+
+func loadOneOf(files []string) (*library, error) {
 	var handle uintptr
 	var err error
-	for _, file := range files() {
+	for _, file := range files {
 		if handle, err = purego.Dlopen(file, purego.RTLD_NOW|purego.RTLD_GLOBAL); err == nil {
 			break
 		}

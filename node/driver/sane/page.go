@@ -88,30 +88,35 @@ func (f *frameRows) fill() error {
 // test back end, once in some thousand pages).
 const lastPause = 2 * time.Millisecond
 
-// readDevice is sane_read in Go's terms. An empty read is none.
+// emptyPause is between reads that bring nothing, from back ends that do not block.
+const emptyPause = 5 * time.Millisecond
+
+// readDevice is sane_read in Go's terms: it waits for bytes, an error, or Cancel.
 func (f *frameRows) readDevice(p []byte) (int, error) {
-	if f.ended != nil {
-		return 0, f.ended
+	for f.ended == nil {
+		if f.left > 0 && f.left <= readBytes { // what is left fits into the back end's pipe
+			f.left = 0
+			time.Sleep(lastPause)
+		}
+		n, st := f.d.readBytes(p)
+		f.left -= int64(n)
+		switch {
+		case st == statusEOF:
+			f.ended = io.EOF
+		case f.d.isCanceled():
+			f.ended = context.Canceled
+			f.d.cancelNow()
+		case st != statusGood:
+			f.ended = f.d.stopped(st, "reading a page")
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if f.ended == nil {
+			time.Sleep(emptyPause)
+		}
 	}
-	if f.left > 0 && f.left <= readBytes { // what is left fits into the back end's pipe
-		f.left = 0
-		time.Sleep(lastPause)
-	}
-	n, st := f.d.readBytes(p)
-	f.left -= int64(n)
-	switch {
-	case st == statusEOF:
-		f.ended = io.EOF
-	case f.d.isCanceled():
-		f.ended = context.Canceled
-		f.d.cancelNow()
-	case st != statusGood:
-		f.ended = f.d.stopped(st, "reading a page")
-	}
-	if f.ended != nil && n == 0 {
-		return 0, f.ended
-	}
-	return n, nil
+	return 0, f.ended
 }
 
 func (f *frameRows) read(p []byte) (int, error) {
@@ -125,12 +130,8 @@ func (f *frameRows) read(p []byte) (int, error) {
 		if n := f.take(p); n > 0 {
 			return n, nil
 		}
-		before := len(f.raw)
 		if err := f.fill(); err != nil {
 			return 0, err
-		}
-		if len(f.raw) == before {
-			return 0, nil // the device is alive and has nothing
 		}
 	}
 }

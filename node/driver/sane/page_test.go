@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/proto/scan"
@@ -86,6 +88,46 @@ func TestRows(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestEmptyReads reads from a back end that does not block, until it is canceled.
+func TestEmptyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &lazy{fake: newFake(t), patience: 10}
+		f.frames = []parameters{{Format: frameGray, LastFrame: 1, BytesPerLine: 10, PixelsPerLine: 10, Lines: 2, Depth: 8}}
+		f.data = [][]byte{random(10)}
+		f.chunk = 1
+		d := &device{b: f, options: newOptions(f)}
+		if _, err := d.NextPage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 10)
+		for range 9 {
+			if n, err := d.Read(buf); n == 0 || err != nil {
+				t.Fatalf("Read() = %d, %v; want bytes", n, err)
+			}
+		}
+		f.patience = 1 << 30
+		time.AfterFunc(time.Minute, d.Cancel)
+		start := time.Now()
+		if n, err := d.Read(buf); n != 0 || !errors.Is(err, context.Canceled) || time.Since(start) > 61*time.Second {
+			t.Errorf("Read() = %d, %v after %v; want it canceled after a minute", n, err, time.Since(start))
+		}
+	})
+}
+
+// lazy is a back end with many reads that bring nothing between those that do.
+type lazy struct {
+	*fake
+	patience, empty int
+}
+
+func (l *lazy) read(p []byte) (int, status) {
+	if l.empty++; l.empty < l.patience {
+		return 0, statusGood
+	}
+	l.empty = 0
+	return l.fake.read(p)
 }
 
 func TestThreshold(t *testing.T) {

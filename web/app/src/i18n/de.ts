@@ -77,6 +77,7 @@ export const de: Record<Key, string> = {
   'connect.as.user.text': 'Scannen und die eigenen Seiten sehen.',
   'connect.as.admin.text': 'Alles, auch weitere Geräte verbinden.',
   'connect.loopback': 'Handys erreichen diesen Computer noch nicht. Starten mit: platen --lan',
+  'connect.loopback.gateway': 'Diese Adresse erreichen Handys nicht. Diese Seite über die Netzwerkadresse des Gateways öffnen.',
   'connect.devices': 'Verbundene Geräte',
   'connect.device.this': 'Dieses Gerät',
   'connect.device.unknown': 'Ein Gerät',

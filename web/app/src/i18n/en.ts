@@ -80,6 +80,7 @@ export const en = {
   'connect.as.user.text': 'Scan, and see its own pages.',
   'connect.as.admin.text': 'Everything, also connecting other devices.',
   'connect.loopback': 'Phones cannot reach this computer yet. Start it with: platen --lan',
+  'connect.loopback.gateway': 'Phones cannot reach this address. Open this page by the address of the gateway in the network.',
   'connect.devices': 'Connected devices',
   'connect.device.this': 'This device',
   'connect.device.unknown': 'A device',

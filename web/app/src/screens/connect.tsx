@@ -1,4 +1,4 @@
-import type { Pairing, Role, Session } from '@platen/sdk';
+import { ProblemError, type Pairing, type Role, type Session } from '@platen/sdk';
 import { useEffect, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { countdown, moment, t, type Key } from '../i18n/index.js';
@@ -44,7 +44,7 @@ export function ConnectScreen() {
   const again = (): void => setRound((n) => n + 1);
   return (
     <Screen title={t('connect.title')} up="/" class="connect-screen">
-      {!allowed && <Banner icon="info" title={t('connect.title')}><p>{t('doc.gone.text')}</p></Banner>}
+      {!allowed && <ProblemNote error={new ProblemError({ type: 'about:blank', status: 403, code: 'permission-denied', title: '', retryable: false })} />}
       {error !== undefined && <ProblemNote error={error} actions={<Button class="small" onClick={again}>{t('again')}</Button>} />}
       {pairing && <Offer pairing={pairing} now={state} onNew={again} />}
       <Segmented<Role>
@@ -82,12 +82,14 @@ function Offer({ pairing, now, onNew }: { pairing: Pairing; now: Pairing; onNew:
       </div>
     );
   }
+  const own = session.get();
+  const gateway = own.state === 'in' && own.service.role === 'gateway';
   const host = pairing.url ? new URL(pairing.url).host : undefined;
   const unreachable = !pairing.url || /^(localhost|127\.|\[::1\])/.test(host ?? '');
   return (
     <div class="card padded center" data-pairing="open">
       {unreachable ? (
-        <Banner icon="info" tone="warn" title={t('connect.loopback')} />
+        <Banner icon="info" tone="warn" title={t(gateway ? 'connect.loopback.gateway' : 'connect.loopback')} />
       ) : (
         <>
           <p>{t('connect.intro')}</p>

@@ -62,8 +62,8 @@ e2e: build ## whole system: processes, network namespaces, SANE, Chromium (as ro
 
 check: lint ## formatting, vet, static checks, generated code is current
 	@stale=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$stale" ] || { echo "gofmt: $$stale"; exit 1; }
-	@for target in linux/arm64 darwin/arm64; do \
-	  GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./cmd/... || { echo "does not build for $$target"; exit 1; }; done
+	@out=$$(mktemp -d); trap 'rm -r "$$out"' EXIT; for target in linux/arm64 darwin/arm64; do \
+	  GOOS=$${target%/*} GOARCH=$${target#*/} go build -o "$$out" ./cmd/... || { echo "does not build for $$target"; exit 1; }; done
 	@sum() { cat proto/api/api.gen.go web/sdk/src/api.gen.ts | sha256sum; }; \
 	before=$$(sum); $(MAKE) -s generate; [ "$$before" = "$$(sum)" ] || { echo "generated code was stale; it is current now: commit it"; exit 1; }
 

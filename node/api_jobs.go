@@ -115,13 +115,7 @@ func (d *device) submitNew(ctx context.Context, order pagestore.NewJob) (scan.Jo
 
 // submitted looks up what the order's key has made before.
 func (d *device) submitted(ctx context.Context, order pagestore.NewJob) (job scan.Job, found bool, err error) {
-	// The store answers for the key before it looks at the document, and makes nothing
-	// of an order for one that does not exist.
-	order.Document = scan.NewID(d.node.id, scan.KindDocument)
-	job, found, err = d.node.store.CreateJob(ctx, order)
-	if errors.Is(err, problem.NotFound.Error()) && problem.From(err).Field == "document" {
-		return scan.Job{}, false, nil
-	}
+	job, found, err = d.node.store.Submitted(ctx, order)
 	d.overlay(&job)
 	return job, found, err
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
@@ -117,7 +118,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 func (g *gatewayService) plainHandler() http.Handler {
 	if g.cfg.Gateway.AllowPlainHTTP {
 		g.log.Warn("devices may sign in without encryption: others on the network can read along")
-		return g.gateway.Handler()
+		return relay.Progress(g.gateway.Handler(), relay.StallLimit)
 	}
 	return g.landingPage(g.ca, g.port())
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,6 +100,9 @@ func (s *session) newNode(logLevel slog.Level) (*nodeService, error) {
 	return n, nil
 }
 
+// workerGrace bounds how long a worker may take to end, so that a node ends in time.
+const workerGrace = 3 * time.Second
+
 func (n *nodeService) makeNode() (*node.Node, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -106,6 +110,7 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 	}
 	workers := driver.FindWorkers(self, "")
 	workers.Log = n.log
+	workers.Limits.Close = workerGrace
 	hosts, err := access.NewHosts(ownNames(n.cfg.Node.Names)...)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,6 @@ import (
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/scan"
-	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/web/landing"
 )
@@ -98,10 +97,11 @@ func listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveHTTP answers on l until ctx ends. A tls.Config makes it HTTPS.
+// serveHTTP answers on l until ctx ends. A tls.Config makes it HTTPS. The handler
+// itself cuts off readers that stall.
 func (b *base) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config) error {
 	server := &http.Server{
-		Handler: relay.Progress(h, relay.StallLimit), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
 	if secure != nil {

@@ -20,8 +20,8 @@ type Office struct {
 	Gateway, Node *Service
 }
 
-// NewOffice makes the networks and starts a gateway.
-func NewOffice(t testing.TB) *Office {
+// NewOffice makes the networks and starts a gateway with extra environment.
+func NewOffice(t testing.TB, env ...string) *Office {
 	t.Helper()
 	lab := NewLab(t)
 	o := &Office{NodeHost: lab.Host("node"), GateHost: lab.Host("gateway"), PhoneHost: lab.Host("phone")}
@@ -29,10 +29,10 @@ func NewOffice(t testing.TB) *Office {
 	o.GatewayAddr = lab.Network(o.PhoneHost, o.GateHost)[1]
 	o.Gateway = &Service{t: t, Host: o.GateHost, Data: t.TempDir()}
 	o.Gateway.Run = func() *exec.Cmd {
-		return Command(o.GateHost, []string{
+		return Command(o.GateHost, append([]string{
 			"PLATEN_GATEWAY_NAMES=" + o.GatewayAddr + "," + o.GatewayForNode,
 			"PLATEN_GATEWAY_PUBLICADDRESS=" + o.GatewayAddr + ":18603",
-		}, "--data", o.Gateway.Data, "gateway")
+		}, env...), "--data", o.Gateway.Data, "gateway")
 	}
 	o.StartGateway()
 	return o

@@ -9,10 +9,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createServer } from 'vite';
-import { ViteNodeRunner } from 'vite-node/client';
-import { ViteNodeServer } from 'vite-node/server';
 import { startChromium } from './chromium.mjs';
+import { loadMock } from './mock.mjs';
 
 const { values: given } = parseArgs({ options: { shots: { type: 'string' }, only: { type: 'string' } } });
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -25,12 +23,7 @@ const looks = [
   { name: 'desktop-dark', width: 1280, height: 800, locale: 'de-DE', desktop: true, dark: true },
 ];
 
-const dev = await createServer({ configFile: join(import.meta.dirname, '../dev/vite.config.ts'), root: join(import.meta.dirname, '../dev'), server: { middlewareMode: true, hmr: false, watch: null }, logLevel: 'error', appType: 'custom' });
-await dev.pluginContainer.buildStart({});
-const node = new ViteNodeServer(dev);
-const runner = new ViteNodeRunner({ root: dev.config.root, base: dev.config.base, fetchModule: (id) => node.fetchModule(id), resolveId: (id, importer) => node.resolveId(id, importer) });
-const { startMock } = await runner.executeFile(join(import.meta.dirname, '../dev/mock.ts'));
-
+const { startMock, end } = await loadMock();
 const browser = await startChromium();
 const faults = [];
 let looked = 0;
@@ -202,7 +195,7 @@ for (const look of looks) {
 }
 
 await browser.close();
-await dev.close();
+await end();
 for (const fault of faults) console.error(fault);
 console.log(`${looked} screens looked at`);
 console.log(`${looked} passed, ${faults.length} failed`);

@@ -107,7 +107,7 @@ function StatusLine({ mine }: { mine: Live | undefined }) {
   if (page || done > 0) {
     return (
       <div class="status-line" data-count={page?.n ?? done}>
-        <p class="count numbers">{page ? t('live.page', { n: page.n }) : mine?.ended ? t('live.ended', { count: done }) : t('live.between', { count: done })}</p>
+        <p class="count numbers">{page ? t('live.page', { n: page.n }) : mine?.ended ? t('live.ended', { count: done }) : job?.state === 'processing-stopped' ? t('pages', { count: done }) : t('live.between', { count: done })}</p>
         {rate !== undefined && <p class="label quiet">{t('live.rate', { count: rate })}</p>}
         {page && <Progress page={page} />}
       </div>

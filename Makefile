@@ -12,7 +12,7 @@ GO_SRC   := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum pro
 
 # What the tests need beside Go and Node (Debian package names).
 TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils \
-                 iproute2 iptables libnss3-tools libtiff-tools procps curl
+                 iproute2 iptables libnss3-tools gcc libc6-dev procps curl
 
 .PHONY: help run build test check lint bench fuzz generate clean deps unit race e2e web-test
 
@@ -40,12 +40,16 @@ web/app/dist/index.html: web/node_modules/.installed $(WEB_SRC)
 test: deps check unit web-test e2e ## install what the tests need and run all of them
 	@echo "all tests passed"
 
-deps:
-	@missing=; for p in $(TEST_PACKAGES); do \
-	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
-	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+deps: ; @$(call install,$(TEST_PACKAGES))
+
+# install PACKAGES: those that the machine lacks, by apt.
+define install
+missing=; for p in $(1); do \
+  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
+  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
 
 unit: build ## Go tests of every package, with the race detector where it pays
 	go test ./...
@@ -77,13 +81,14 @@ generate: web/node_modules/.installed ## Go and TypeScript types from proto/open
 	npm run generate --prefix web --silent
 
 bench: build ## the benchmarks of docs/benchmarks.md, all sides interleaved in one run
+	@$(call install,$(TEST_PACKAGES) gcc libc6-dev libsane-dev)
 	go test -tags bench -count 1 -timeout 40m -v ./internal/bench -args -out $(CURDIR)/docs/benchmarks.md
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@grep -rlE '^func Fuzz' --include=*_test.go . | while read -r file; do \
 	  grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | sed 's/func //' | while read -r name; do \
-	    echo "$$name in $$(dirname $$file)"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done; done
+	    echo "$$name in $$(dirname $$file)"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$(dirname $$file); done; done
 
 clean: ## remove what the build made
 	rm -rf bin web/node_modules web/app/dist/* coverage

@@ -17,7 +17,7 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-const maxDocumentPages = 5000
+const maxDocumentPages = 3000
 
 func (n *Node) listDocuments(w http.ResponseWriter, r *http.Request) error {
 	limit, cursor, err := access.Page(r)

@@ -24,7 +24,7 @@ import (
 
 func main() {
 	// First of all: a worker that ran on into the commands would start nodes that start workers.
-	if driver.IsWorker(os.Args) {
+	if driver.IsWorker(os.Args[1:]) {
 		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New()}, imaging.Codecs{}))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -151,3 +151,31 @@ func TestPhoneScansOverLAN(t *testing.T) {
 		})
 	}
 }
+
+// Without platen-driver beside it, platen is its own worker: the virtual scanner works,
+// and what is missing is said.
+func TestScansWithoutPlatenDriver(t *testing.T) {
+	dir := t.TempDir()
+	program, err := os.ReadFile(filepath.Join(testenv.Root(), "bin", "platen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := filepath.Join(dir, "platen")
+	if err := os.WriteFile(alone, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "page.jpg")
+	for _, args := range [][]string{f("scan -q --option pace=off -r 75 -o " + file), f("devices")} {
+		cmd := exec.Command(alone, append([]string{"--data", filepath.Join(dir, "data")}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("platen %v: %v\n%s", args, err, out)
+		}
+		if args[0] == "devices" && (!strings.Contains(string(out), "virtual") || !strings.Contains(string(out), "driver sane:")) {
+			t.Errorf("platen devices says:\n%s", out)
+		}
+	}
+	if page, err := os.ReadFile(file); err != nil || len(page) < 1000 {
+		t.Errorf("the page has %d bytes, %v", len(page), err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 )
 
 // maxDocumentPages is the contract's limit for one edit.
-const maxDocumentPages = 5000
+const maxDocumentPages = 3000
 
 func samePages(a, b []scan.DocumentPage) bool { return slices.Equal(a, b) }
 

@@ -874,7 +874,7 @@ type ClientInterface interface {
 
 	// GetLinkEvents The node's events for its gateway, for as long as the link stands
 	//
-	// One Event of type device-state or device-gone a line, all scanners first. A line of blanks of at least 64 bytes comes every two seconds.
+	// One Event of type device-state or device-gone a line, all scanners first. A line of at least 64 blanks ends that first list, and comes every two seconds from then on.
 	//
 	// Corresponds with GET /link/events (the `GetLinkEvents` operationId).
 	GetLinkEvents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1508,7 +1508,7 @@ func (c *Client) DrainLink(ctx context.Context, body DrainLinkJSONRequestBody, r
 
 // GetLinkEvents The node's events for its gateway, for as long as the link stands
 //
-// One Event of type device-state or device-gone a line, all scanners first. A line of blanks of at least 64 bytes comes every two seconds.
+// One Event of type device-state or device-gone a line, all scanners first. A line of at least 64 blanks ends that first list, and comes every two seconds from then on.
 //
 // Corresponds with GET /link/events (the `GetLinkEvents` operationId).
 func (c *Client) GetLinkEvents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4229,7 +4229,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetLinkEventsWithResponse The node's events for its gateway, for as long as the link stands
 	//
-	// One Event of type device-state or device-gone a line, all scanners first. A line of blanks of at least 64 bytes comes every two seconds.
+	// One Event of type device-state or device-gone a line, all scanners first. A line of at least 64 blanks ends that first list, and comes every two seconds from then on.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6849,7 +6849,7 @@ func (c *ClientWithResponses) DrainLinkWithResponse(ctx context.Context, body Dr
 
 // GetLinkEventsWithResponse The node's events for its gateway, for as long as the link stands
 //
-// One Event of type device-state or device-gone a line, all scanners first. A line of blanks of at least 64 bytes comes every two seconds.
+// One Event of type device-state or device-gone a line, all scanners first. A line of at least 64 blanks ends that first list, and comes every two seconds from then on.
 //
 // Returns a wrapper object for the known response body format(s).
 //

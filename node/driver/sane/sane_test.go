@@ -6,11 +6,12 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/platen-scan/platen/internal/testenv"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/driver/drivertest"
 	"github.com/platen-scan/platen/node/driver/sane"
@@ -31,33 +32,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const testConf = `number_of_devices 1
-mode Color
-depth 8
-resolution_min 50.0
-resolution_max 1200.0
-resolution_quant 1.0
-resolution 300.0
-test-picture "Color pattern"
-geometry_min 0.0
-geometry_max 300.0
-geometry_quant 1.0
-tl_x 0.0
-tl_y 0.0
-br_x 210.0
-br_y 297.0
-`
-
 // workers start workers whose libsane has the test back end and no other.
 func workers(t testing.TB) *driver.Workers {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{"dll.conf": "test\n", "test.conf": testConf} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("SANE_CONFIG_DIR", dir) // for scanimage as well
+	name, dir, _ := strings.Cut(testenv.SANEConfig(t, 1), "=")
+	t.Setenv(name, dir) // for scanimage as well
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

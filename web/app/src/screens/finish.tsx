@@ -48,6 +48,11 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     if (clean && clean !== document.name) doc.editor!.rename(clean);
   };
   const save = (): void => {
+    // A home-screen app on iOS has no downloads: the share sheet saves there.
+    if (shareable && (navigator as { standalone?: boolean }).standalone) {
+      void share();
+      return;
+    }
     rename();
     if (file.blob) {
       saveBlob(file.blob, full);

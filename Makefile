@@ -14,7 +14,7 @@ GO_SRC   := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum pro
 TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils \
                  iproute2 iptables libnss3-tools gcc libc6-dev procps curl
 
-.PHONY: help run build test check lint bench fuzz generate clean deps unit race e2e web-test
+.PHONY: help run build test check lint bench fuzz generate clean deps unit web-test web-browser e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -59,6 +59,9 @@ RACE_PACKAGES := ./node/... ./gateway/... ./relay/... ./internal/access/...
 
 web-test: web/node_modules/.installed ## tests of the SDK and the web app
 	npm test --prefix web --silent
+
+web-browser: build ## every screen of the app in Chromium, on five sizes and in both languages (4 minutes)
+	npm run test:browser --prefix web --silent
 
 e2e: build ## whole system: processes, network namespaces, SANE, Chromium (as root)
 	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -E env PATH=$$PATH"; \

@@ -177,8 +177,12 @@ func (s *session) running() (*client, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
 	defer cancel()
-	if _, err := decode[api.Service](c.GetService(ctx)); err != nil {
+	service, err := decode[api.Service](c.GetService(ctx))
+	if err != nil {
 		return nil, fmt.Errorf("%w (%v)", errNotRunning, err)
+	}
+	if service.Role == "" { // it does not know the token: another service has the port now
+		return nil, errNotRunning
 	}
 	return c, nil
 }

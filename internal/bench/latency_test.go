@@ -169,6 +169,7 @@ func firstByte(t *testing.T, r *report) {
 				firsts, lasts = append(firsts, first), append(lasts, last)
 			}
 		}
+		r.goal("first byte of a page, "+side.name, "≤ 50 ms", "%s", ms(median(firsts)))
 		rows = append(rows, fmt.Sprintf("%s | %s | %s", side.name, series{times: firsts}, series{times: lasts}))
 	}
 	r.section("Streaming", "A page at 1.2 s. First byte: after the device began the page, so the time in which it fills its first strip is included. "+

@@ -45,6 +45,7 @@ func memory(t *testing.T, r *report) {
 		}
 		break
 	}
+	r.goal("node memory with a 600 dpi A3 colour page", "≤ 64 MiB", "%.1f MiB", float64(most)/(1<<20))
 	r.section("Memory", "Sum of PSS over the node and its workers, sampled every 20 ms; the client is not counted.")
 	r.table("what | MiB",
 		fmt.Sprintf("idle node, device found | %.1f", float64(idle)/(1<<20)),

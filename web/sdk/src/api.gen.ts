@@ -625,7 +625,7 @@ export interface paths {
         };
         /**
          * The node's events for its gateway, for as long as the link stands
-         * @description One Event of type device-state or device-gone a line, all scanners first. A line of blanks of at least 64 bytes comes every two seconds.
+         * @description One Event of type device-state or device-gone a line, all scanners first. A line of at least 64 blanks ends that first list, and comes every two seconds from then on.
          */
         get: operations["getLinkEvents"];
         put?: never;

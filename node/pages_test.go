@@ -63,6 +63,7 @@ func growOne(t *testing.T, info driver.PageInfo) *growingPage {
 
 func (p *growingPage) write(b []byte) {
 	p.do <- func(s driver.PageSink) error { _, err := s.Write(b); return err }
+	synctest.Wait()
 }
 
 func (p *growingPage) commit() {

@@ -96,7 +96,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 		return nil, err
 	}
 	g.front, err = front.New(front.Config{
-		Addr: net.JoinHostPort(g.cfg.Gateway.Address, strconv.Itoa(g.cfg.Gateway.Port)), Identity: g.self,
+		Addr: ":" + strconv.Itoa(g.cfg.Gateway.Port), Identity: g.self,
 		Certificate:    g.browserTLS(g.ca, g.cfg.Gateway.Names).GetCertificate,
 		BrowserHandler: g.gateway.Handler(), NodeHandler: g.gateway.NodeHandler(),
 		LinkAllowed: g.gateway.LinkAllowed, OnLink: g.gateway.AddLink,
@@ -109,7 +109,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 	if err := g.front.Listen(); err != nil {
 		return nil, err
 	}
-	g.plain, err = listen(net.JoinHostPort(g.cfg.Gateway.Address, strconv.Itoa(g.cfg.Gateway.HTTPPort)))
+	g.plain, err = listen(":" + strconv.Itoa(g.cfg.Gateway.HTTPPort))
 	return g, err
 }
 
@@ -144,7 +144,7 @@ func (g *gatewayService) introduce() error {
 	if err != nil {
 		return err
 	}
-	pairing, err := decode[api.Pairing](c.CreatePairing(g.ctx, api.PairingRequest{Role: api.RoleUser}))
+	pairing, err := c.firstPairing(g.ctx)
 	if err != nil {
 		return err
 	}

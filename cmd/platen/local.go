@@ -8,7 +8,6 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/version"
-	"github.com/platen-scan/platen/proto/api"
 )
 
 type localCmd struct {
@@ -36,7 +35,7 @@ func (cmd *localCmd) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		p, err := decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.RoleUser}))
+		p, err := c.firstPairing(s.ctx)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,6 +53,11 @@ func (s *session) anyRunning() (*client, error) {
 		return c, nil
 	}
 	return nil, err
+}
+
+// firstPairing makes the code that a service shows when it starts.
+func (c *client) firstPairing(ctx context.Context) (api.Pairing, error) {
+	return decode[api.Pairing](c.CreatePairing(ctx, api.PairingRequest{Role: api.RoleUser}))
 }
 
 // printPairing shows a pairing as QR code, link and digits.

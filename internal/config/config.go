@@ -44,7 +44,6 @@ type Gateway struct {
 	Name           string   `ini:"Name" doc:"What people see; empty: the computer's name"`
 	HTTPPort       int      `ini:"HTTPPort" default:"18602" unit:"port" doc:"HTTP: sends browsers to HTTPS"`
 	Port           int      `ini:"Port" default:"18603" unit:"port" doc:"Everything else, TCP and UDP: browsers and nodes"`
-	Address        string   `ini:"Address" unit:"IP address" doc:"The one address to listen on; empty: all"`
 	Names          []string `ini:"Names" unit:"host names" doc:"Names beside its addresses by which browsers reach this gateway, with a port if another one is forwarded here"`
 	PublicAddress  string   `ini:"PublicAddress" unit:"host:port" doc:"What join tokens and QR codes say; empty: the address of the network"`
 	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" default:"FALSE" doc:"Let devices sign in without encryption; others on the network can read along"`

@@ -102,8 +102,8 @@ func TestLinesThatUsersHave(t *testing.T) {
 			c.Node.Names = []string{"scan.example.com", "scan.local:443", "fd00::1"}
 			c.Node.Drivers = nil
 		}},
-		{"[gateway]\nPublicAddress=[fd00::1]:18603\nAddress=fd00::1", func(c *Config) {
-			c.Gateway.PublicAddress, c.Gateway.Address = "[fd00::1]:18603", "fd00::1"
+		{"[gateway]\nPublicAddress=[fd00::1]:18603\n[node]\nAddress=fd00::1", func(c *Config) {
+			c.Gateway.PublicAddress, c.Node.Address = "[fd00::1]:18603", "fd00::1"
 		}},
 	}
 	for _, tt := range tests {

@@ -77,6 +77,9 @@ func (l *link) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // slot takes a slot; release gives it back, and may be called again.
 func (l *link) slot(ctx context.Context) (release func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	slots := l.bodies
 	if isControl(ctx) {
 		slots = l.control

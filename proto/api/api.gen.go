@@ -17,6 +17,117 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
+// Defines values for AllowedOriginSource.
+const (
+	AllowedOriginSourceConfiguration AllowedOriginSource = "configuration"
+	AllowedOriginSourceLicence       AllowedOriginSource = "licence"
+	AllowedOriginSourcePerson        AllowedOriginSource = "person"
+)
+
+// Valid indicates whether the value is a known member of the AllowedOriginSource enum.
+func (e AllowedOriginSource) Valid() bool {
+	switch e {
+	case AllowedOriginSourceConfiguration:
+		return true
+	case AllowedOriginSourceLicence:
+		return true
+	case AllowedOriginSourcePerson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditRecordResult.
+const (
+	AuditRecordResultFailed  AuditRecordResult = "failed"
+	AuditRecordResultOk      AuditRecordResult = "ok"
+	AuditRecordResultRefused AuditRecordResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the AuditRecordResult enum.
+func (e AuditRecordResult) Valid() bool {
+	switch e {
+	case AuditRecordResultFailed:
+		return true
+	case AuditRecordResultOk:
+		return true
+	case AuditRecordResultRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateName.
+const (
+	CertificateNameCa       CertificateName = "ca"
+	CertificateNameExternal CertificateName = "external"
+	CertificateNameLocal    CertificateName = "local"
+)
+
+// Valid indicates whether the value is a known member of the CertificateName enum.
+func (e CertificateName) Valid() bool {
+	switch e {
+	case CertificateNameCa:
+		return true
+	case CertificateNameExternal:
+		return true
+	case CertificateNameLocal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateSource.
+const (
+	CertificateSourceAcme     CertificateSource = "acme"
+	CertificateSourceInternal CertificateSource = "internal"
+	CertificateSourceOwn      CertificateSource = "own"
+)
+
+// Valid indicates whether the value is a known member of the CertificateSource enum.
+func (e CertificateSource) Valid() bool {
+	switch e {
+	case CertificateSourceAcme:
+		return true
+	case CertificateSourceInternal:
+		return true
+	case CertificateSourceOwn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateState.
+const (
+	CertificateStateExpired CertificateState = "expired"
+	CertificateStateFailed  CertificateState = "failed"
+	CertificateStateGood    CertificateState = "good"
+	CertificateStateSoon    CertificateState = "soon"
+	CertificateStateUrgent  CertificateState = "urgent"
+)
+
+// Valid indicates whether the value is a known member of the CertificateState enum.
+func (e CertificateState) Valid() bool {
+	switch e {
+	case CertificateStateExpired:
+		return true
+	case CertificateStateFailed:
+		return true
+	case CertificateStateGood:
+		return true
+	case CertificateStateSoon:
+		return true
+	case CertificateStateUrgent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PairingState.
 const (
 	PairingStateExpired PairingState = "expired"
@@ -113,6 +224,414 @@ func (e ServiceRole) Valid() bool {
 	}
 }
 
+// Defines values for SessionKind.
+const (
+	SessionKindDevice   SessionKind = "device"
+	SessionKindLoopback SessionKind = "loopback"
+	SessionKindOidc     SessionKind = "oidc"
+	SessionKindOrigin   SessionKind = "origin"
+	SessionKindPairing  SessionKind = "pairing"
+	SessionKindPasskey  SessionKind = "passkey"
+	SessionKindToken    SessionKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the SessionKind enum.
+func (e SessionKind) Valid() bool {
+	switch e {
+	case SessionKindDevice:
+		return true
+	case SessionKindLoopback:
+		return true
+	case SessionKindOidc:
+		return true
+	case SessionKindOrigin:
+		return true
+	case SessionKindPairing:
+		return true
+	case SessionKindPasskey:
+		return true
+	case SessionKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupLicence.
+const (
+	SetupLicenceFree SetupLicence = "free"
+)
+
+// Valid indicates whether the value is a known member of the SetupLicence enum.
+func (e SetupLicence) Valid() bool {
+	switch e {
+	case SetupLicenceFree:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupLogLevel.
+const (
+	SetupLogLevelDebug SetupLogLevel = "debug"
+	SetupLogLevelError SetupLogLevel = "error"
+	SetupLogLevelInfo  SetupLogLevel = "info"
+	SetupLogLevelWarn  SetupLogLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the SetupLogLevel enum.
+func (e SetupLogLevel) Valid() bool {
+	switch e {
+	case SetupLogLevelDebug:
+		return true
+	case SetupLogLevelError:
+		return true
+	case SetupLogLevelInfo:
+		return true
+	case SetupLogLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupRole.
+const (
+	SetupRoleGateway SetupRole = "gateway"
+	SetupRoleNode    SetupRole = "node"
+)
+
+// Valid indicates whether the value is a known member of the SetupRole enum.
+func (e SetupRole) Valid() bool {
+	switch e {
+	case SetupRoleGateway:
+		return true
+	case SetupRoleNode:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupState.
+const (
+	SetupStateRunning  SetupState = "running"
+	SetupStateStarting SetupState = "starting"
+)
+
+// Valid indicates whether the value is a known member of the SetupState enum.
+func (e SetupState) Valid() bool {
+	switch e {
+	case SetupStateRunning:
+		return true
+	case SetupStateStarting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupChangeState.
+const (
+	SetupChangeStateKept     SetupChangeState = "kept"
+	SetupChangeStateOnTrial  SetupChangeState = "on-trial"
+	SetupChangeStatePlanned  SetupChangeState = "planned"
+	SetupChangeStateReverted SetupChangeState = "reverted"
+	SetupChangeStateUndone   SetupChangeState = "undone"
+)
+
+// Valid indicates whether the value is a known member of the SetupChangeState enum.
+func (e SetupChangeState) Valid() bool {
+	switch e {
+	case SetupChangeStateKept:
+		return true
+	case SetupChangeStateOnTrial:
+		return true
+	case SetupChangeStatePlanned:
+		return true
+	case SetupChangeStateReverted:
+		return true
+	case SetupChangeStateUndone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupEffectCode.
+const (
+	SetupEffectCodeAcmeOff        SetupEffectCode = "acme-off"
+	SetupEffectCodeAcmeOn         SetupEffectCode = "acme-on"
+	SetupEffectCodeAddressOnly    SetupEffectCode = "address-only"
+	SetupEffectCodeAnyOrigin      SetupEffectCode = "any-origin"
+	SetupEffectCodeBonjour        SetupEffectCode = "bonjour"
+	SetupEffectCodeDefaultRole    SetupEffectCode = "default-role"
+	SetupEffectCodeExternalOff    SetupEffectCode = "external-off"
+	SetupEffectCodeExternalOn     SetupEffectCode = "external-on"
+	SetupEffectCodeGroupCome      SetupEffectCode = "group-come"
+	SetupEffectCodeGroupGone      SetupEffectCode = "group-gone"
+	SetupEffectCodeLocalPort      SetupEffectCode = "local-port"
+	SetupEffectCodeLogLevel       SetupEffectCode = "log-level"
+	SetupEffectCodeLoopbackOff    SetupEffectCode = "loopback-off"
+	SetupEffectCodeLoopbackOn     SetupEffectCode = "loopback-on"
+	SetupEffectCodeMaxRole        SetupEffectCode = "max-role"
+	SetupEffectCodeNamesCome      SetupEffectCode = "names-come"
+	SetupEffectCodeNamesGone      SetupEffectCode = "names-gone"
+	SetupEffectCodeNetworkAddress SetupEffectCode = "network-address"
+	SetupEffectCodeNoDefaultRole  SetupEffectCode = "no-default-role"
+	SetupEffectCodeNoNetwork      SetupEffectCode = "no-network"
+	SetupEffectCodeNoOrigins      SetupEffectCode = "no-origins"
+	SetupEffectCodeNotExternal    SetupEffectCode = "not-external"
+	SetupEffectCodeOidcOff        SetupEffectCode = "oidc-off"
+	SetupEffectCodeOidcOn         SetupEffectCode = "oidc-on"
+	SetupEffectCodeOnlyOrigins    SetupEffectCode = "only-origins"
+	SetupEffectCodeOriginsCome    SetupEffectCode = "origins-come"
+	SetupEffectCodeOriginsGone    SetupEffectCode = "origins-gone"
+	SetupEffectCodePageIsOff      SetupEffectCode = "page-is-off"
+	SetupEffectCodePageMoves      SetupEffectCode = "page-moves"
+	SetupEffectCodePageOff        SetupEffectCode = "page-off"
+	SetupEffectCodePageOn         SetupEffectCode = "page-on"
+	SetupEffectCodePlainOff       SetupEffectCode = "plain-off"
+	SetupEffectCodePlainOn        SetupEffectCode = "plain-on"
+	SetupEffectCodePlainPort      SetupEffectCode = "plain-port"
+	SetupEffectCodePort           SetupEffectCode = "port"
+	SetupEffectCodePublicAddress  SetupEffectCode = "public-address"
+	SetupEffectCodeRestart        SetupEffectCode = "restart"
+	SetupEffectCodeSecret         SetupEffectCode = "secret"
+	SetupEffectCodeSecretsStay    SetupEffectCode = "secrets-stay"
+	SetupEffectCodeValue          SetupEffectCode = "value"
+)
+
+// Valid indicates whether the value is a known member of the SetupEffectCode enum.
+func (e SetupEffectCode) Valid() bool {
+	switch e {
+	case SetupEffectCodeAcmeOff:
+		return true
+	case SetupEffectCodeAcmeOn:
+		return true
+	case SetupEffectCodeAddressOnly:
+		return true
+	case SetupEffectCodeAnyOrigin:
+		return true
+	case SetupEffectCodeBonjour:
+		return true
+	case SetupEffectCodeDefaultRole:
+		return true
+	case SetupEffectCodeExternalOff:
+		return true
+	case SetupEffectCodeExternalOn:
+		return true
+	case SetupEffectCodeGroupCome:
+		return true
+	case SetupEffectCodeGroupGone:
+		return true
+	case SetupEffectCodeLocalPort:
+		return true
+	case SetupEffectCodeLogLevel:
+		return true
+	case SetupEffectCodeLoopbackOff:
+		return true
+	case SetupEffectCodeLoopbackOn:
+		return true
+	case SetupEffectCodeMaxRole:
+		return true
+	case SetupEffectCodeNamesCome:
+		return true
+	case SetupEffectCodeNamesGone:
+		return true
+	case SetupEffectCodeNetworkAddress:
+		return true
+	case SetupEffectCodeNoDefaultRole:
+		return true
+	case SetupEffectCodeNoNetwork:
+		return true
+	case SetupEffectCodeNoOrigins:
+		return true
+	case SetupEffectCodeNotExternal:
+		return true
+	case SetupEffectCodeOidcOff:
+		return true
+	case SetupEffectCodeOidcOn:
+		return true
+	case SetupEffectCodeOnlyOrigins:
+		return true
+	case SetupEffectCodeOriginsCome:
+		return true
+	case SetupEffectCodeOriginsGone:
+		return true
+	case SetupEffectCodePageIsOff:
+		return true
+	case SetupEffectCodePageMoves:
+		return true
+	case SetupEffectCodePageOff:
+		return true
+	case SetupEffectCodePageOn:
+		return true
+	case SetupEffectCodePlainOff:
+		return true
+	case SetupEffectCodePlainOn:
+		return true
+	case SetupEffectCodePlainPort:
+		return true
+	case SetupEffectCodePort:
+		return true
+	case SetupEffectCodePublicAddress:
+		return true
+	case SetupEffectCodeRestart:
+		return true
+	case SetupEffectCodeSecret:
+		return true
+	case SetupEffectCodeSecretsStay:
+		return true
+	case SetupEffectCodeValue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupFirewallSystem.
+const (
+	SetupFirewallSystemFirewalld SetupFirewallSystem = "firewalld"
+	SetupFirewallSystemNftables  SetupFirewallSystem = "nftables"
+	SetupFirewallSystemUfw       SetupFirewallSystem = "ufw"
+	SetupFirewallSystemWindows   SetupFirewallSystem = "windows"
+)
+
+// Valid indicates whether the value is a known member of the SetupFirewallSystem enum.
+func (e SetupFirewallSystem) Valid() bool {
+	switch e {
+	case SetupFirewallSystemFirewalld:
+		return true
+	case SetupFirewallSystemNftables:
+		return true
+	case SetupFirewallSystemUfw:
+		return true
+	case SetupFirewallSystemWindows:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupPathName.
+const (
+	SetupPathNameConfiguration SetupPathName = "configuration"
+	SetupPathNameData          SetupPathName = "data"
+	SetupPathNameKeys          SetupPathName = "keys"
+	SetupPathNameLog           SetupPathName = "log"
+	SetupPathNameSpool         SetupPathName = "spool"
+	SetupPathNameStorage       SetupPathName = "storage"
+)
+
+// Valid indicates whether the value is a known member of the SetupPathName enum.
+func (e SetupPathName) Valid() bool {
+	switch e {
+	case SetupPathNameConfiguration:
+		return true
+	case SetupPathNameData:
+		return true
+	case SetupPathNameKeys:
+		return true
+	case SetupPathNameLog:
+		return true
+	case SetupPathNameSpool:
+		return true
+	case SetupPathNameStorage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupPortProtocol.
+const (
+	SetupPortProtocolTcp SetupPortProtocol = "tcp"
+	SetupPortProtocolUdp SetupPortProtocol = "udp"
+)
+
+// Valid indicates whether the value is a known member of the SetupPortProtocol enum.
+func (e SetupPortProtocol) Valid() bool {
+	switch e {
+	case SetupPortProtocolTcp:
+		return true
+	case SetupPortProtocolUdp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupSettingSource.
+const (
+	SetupSettingSourceDefault     SetupSettingSource = "default"
+	SetupSettingSourceEnvironment SetupSettingSource = "environment"
+	SetupSettingSourceFile        SetupSettingSource = "file"
+)
+
+// Valid indicates whether the value is a known member of the SetupSettingSource enum.
+func (e SetupSettingSource) Valid() bool {
+	switch e {
+	case SetupSettingSourceDefault:
+		return true
+	case SetupSettingSourceEnvironment:
+		return true
+	case SetupSettingSourceFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupWarningCode.
+const (
+	SetupWarningCodeAnyOrigin   SetupWarningCode = "any-origin"
+	SetupWarningCodeAudit       SetupWarningCode = "audit"
+	SetupWarningCodeCertificate SetupWarningCode = "certificate"
+	SetupWarningCodeKeyFile     SetupWarningCode = "key-file"
+	SetupWarningCodeNoUsers     SetupWarningCode = "no-users"
+	SetupWarningCodePlainHttp   SetupWarningCode = "plain-http"
+)
+
+// Valid indicates whether the value is a known member of the SetupWarningCode enum.
+func (e SetupWarningCode) Valid() bool {
+	switch e {
+	case SetupWarningCodeAnyOrigin:
+		return true
+	case SetupWarningCodeAudit:
+		return true
+	case SetupWarningCodeCertificate:
+		return true
+	case SetupWarningCodeKeyFile:
+		return true
+	case SetupWarningCodeNoUsers:
+		return true
+	case SetupWarningCodePlainHttp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserSource.
+const (
+	UserSourceLocal UserSource = "local"
+	UserSourceOidc  UserSource = "oidc"
+)
+
+// Valid indicates whether the value is a known member of the UserSource enum.
+func (e UserSource) Valid() bool {
+	switch e {
+	case UserSourceLocal:
+		return true
+	case UserSourceOidc:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetDocumentContentParamsFormat.
 const (
 	GetDocumentContentParamsFormatPdf  GetDocumentContentParamsFormat = "pdf"
@@ -141,11 +660,132 @@ type Absent struct {
 	Since Time   `json:"since"`
 }
 
+// Action defines model for Action.
+type Action = scan.Action
+
+// AllowedOrigin defines model for AllowedOrigin.
+type AllowedOrigin struct {
+	By      string  `json:"by,omitempty,omitzero"`
+	Created Time    `json:"created,omitempty,omitzero"`
+	Id      ShortID `json:"id,omitempty,omitzero"`
+
+	// Origin "*": every origin.
+	Origin string              `json:"origin"`
+	Source AllowedOriginSource `json:"source"`
+}
+
+// AllowedOriginSource defines model for AllowedOrigin.Source.
+type AllowedOriginSource string
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	Items []AuditRecord `json:"items"`
+	Next  string        `json:"next,omitempty,omitzero"`
+}
+
+// AuditRecord defines model for AuditRecord.
+type AuditRecord struct {
+	// Action As session.create, node.revoke, setup.change.
+	Action  string `json:"action"`
+	Address string `json:"address,omitempty,omitzero"`
+
+	// Detail Never content; names of settings and their values.
+	Detail string `json:"detail,omitempty,omitzero"`
+
+	// Hash SHA-256 over the hash before and this record.
+	Hash   string            `json:"hash"`
+	N      int64             `json:"n"`
+	Origin string            `json:"origin,omitempty,omitzero"`
+	Result AuditRecordResult `json:"result"`
+	Road   string            `json:"road,omitempty,omitzero"`
+	Role   string            `json:"role,omitempty,omitzero"`
+
+	// Target ID of what it was done to.
+	Target string `json:"target,omitempty,omitzero"`
+	Time   Time   `json:"time"`
+
+	// Who Of a person the user's name or session ID.
+	Who string `json:"who,omitempty,omitzero"`
+}
+
+// AuditRecordResult defines model for AuditRecord.Result.
+type AuditRecordResult string
+
 // Capabilities defines model for Capabilities.
 type Capabilities = scan.Capabilities
 
+// Certificate defines model for Certificate.
+type Certificate struct {
+	// Fingerprint SHA-256 of the certificate, as devices show it: compare it before a CA is trusted.
+	Fingerprint string          `json:"fingerprint,omitempty,omitzero"`
+	Hosts       []string        `json:"hosts"`
+	Issuer      string          `json:"issuer,omitempty,omitzero"`
+	Name        CertificateName `json:"name"`
+	NotAfter    Time            `json:"notAfter,omitempty,omitzero"`
+	NotBefore   Time            `json:"notBefore,omitempty,omitzero"`
+
+	// Problem Why it could not be had or renewed.
+	Problem string            `json:"problem,omitempty,omitzero"`
+	Source  CertificateSource `json:"source"`
+
+	// State soon: 30 days, urgent: 7 days; failed: it could not be had.
+	State CertificateState `json:"state"`
+}
+
+// CertificateName defines model for Certificate.Name.
+type CertificateName string
+
+// CertificateSource defines model for Certificate.Source.
+type CertificateSource string
+
+// CertificateState soon: 30 days, urgent: 7 days; failed: it could not be had.
+type CertificateState string
+
+// CertificateList defines model for CertificateList.
+type CertificateList struct {
+	Items []Certificate `json:"items"`
+}
+
+// CertificateUpload defines model for CertificateUpload.
+type CertificateUpload struct {
+	// Certificate PEM; the chain below it may follow.
+	Certificate string `json:"certificate"`
+
+	// Key PEM; never answered or logged.
+	Key string `json:"key"`
+}
+
+// Code Eight symbols without those that look alike; people may type it in lower case and with a hyphen or blanks.
+type Code = string
+
 // ColorMode defines model for ColorMode.
 type ColorMode = scan.ColorMode
+
+// DeviceGrant defines model for DeviceGrant.
+type DeviceGrant struct {
+	// Address From where it asked.
+	Address string `json:"address,omitempty,omitzero"`
+	Device  string `json:"device"`
+
+	// DeviceCode Secret of the program. At creation only.
+	DeviceCode string `json:"deviceCode,omitempty,omitzero"`
+	Expires    Time   `json:"expires"`
+
+	// Interval Seconds between polls. At creation only.
+	Interval int `json:"interval,omitempty,omitzero"`
+
+	// UserCode Eight symbols without those that look alike; people may type it in lower case and with a hyphen or blanks.
+	UserCode Code `json:"userCode"`
+
+	// VerificationUrl At creation only.
+	VerificationUrl string `json:"verificationUrl,omitempty,omitzero"`
+}
+
+// DeviceGrantRequest defines model for DeviceGrantRequest.
+type DeviceGrantRequest struct {
+	// Device What asks, for people: "platen on reception-pc".
+	Device string `json:"device"`
+}
 
 // Document defines model for Document.
 type Document = scan.Document
@@ -155,9 +795,9 @@ type DocumentEdit = scan.DocumentEdit
 
 // DocumentList defines model for DocumentList.
 type DocumentList struct {
-	Incomplete []Absent   `json:"incomplete,omitempty"`
+	Incomplete []Absent   `json:"incomplete,omitempty,omitzero"`
 	Items      []Document `json:"items"`
-	Next       string     `json:"next,omitempty"`
+	Next       string     `json:"next,omitempty,omitzero"`
 }
 
 // DocumentPage defines model for DocumentPage.
@@ -169,7 +809,7 @@ type DocumentRequest = scan.DocumentRequest
 // Fault defines model for Fault.
 type Fault struct {
 	Driver string `json:"driver"`
-	Node   NodeID `json:"node,omitempty"`
+	Node   NodeID `json:"node,omitempty,omitzero"`
 
 	// Reason For people.
 	Reason string `json:"reason"`
@@ -186,9 +826,9 @@ type Job = scan.Job
 
 // JobList defines model for JobList.
 type JobList struct {
-	Incomplete []Absent `json:"incomplete,omitempty"`
+	Incomplete []Absent `json:"incomplete,omitempty,omitzero"`
 	Items      []Job    `json:"items"`
-	Next       string   `json:"next,omitempty"`
+	Next       string   `json:"next,omitempty,omitzero"`
 }
 
 // JobRequest defines model for JobRequest.
@@ -197,34 +837,64 @@ type JobRequest = scan.JobRequest
 // JobState defines model for JobState.
 type JobState = scan.JobState
 
-// JoinRequest defines model for JoinRequest.
+// JoinRequest Either token, or commit to ask for approval.
 type JoinRequest struct {
-	Name string `json:"name"`
+	// Chain How the node's key follows from its first one, which its ID is made of: rotations as in KeyRotation, the oldest first.
+	Chain []string `json:"chain,omitempty,omitzero"`
+
+	// Commit base64url of the SHA-256 of 32 random bytes.
+	Commit string `json:"commit,omitempty,omitzero"`
+	Name   string `json:"name"`
 
 	// Token The secret part of the join token.
-	Token   string `json:"token"`
+	Token   string `json:"token,omitempty,omitzero"`
 	Version string `json:"version"`
+}
+
+// JoinReveal defines model for JoinReveal.
+type JoinReveal struct {
+	// Nonce base64url of 32 bytes; the commitment of the join request was its SHA-256.
+	Nonce string `json:"nonce"`
 }
 
 // JoinToken defines model for JoinToken.
 type JoinToken struct {
-	Expires Time    `json:"expires"`
-	Id      ShortID `json:"id"`
-	Label   string  `json:"label,omitempty"`
+	Expires Time     `json:"expires"`
+	Id      ShortID  `json:"id"`
+	Label   string   `json:"label,omitempty,omitzero"`
+	Labels  []string `json:"labels,omitempty,omitzero"`
 
 	// Token At creation only.
-	Token string `json:"token,omitempty"`
+	Token string `json:"token,omitempty,omitzero"`
 }
 
 // JoinTokenList defines model for JoinTokenList.
 type JoinTokenList struct {
 	Items []JoinToken `json:"items"`
-	Next  string      `json:"next,omitempty"`
+	Next  string      `json:"next,omitempty,omitzero"`
 }
 
 // JoinTokenRequest defines model for JoinTokenRequest.
 type JoinTokenRequest struct {
-	Label string `json:"label,omitempty"`
+	Label string `json:"label,omitempty,omitzero"`
+
+	// Labels What the node that joins with it is labelled.
+	Labels []string `json:"labels,omitempty,omitzero"`
+}
+
+// JoinWait defines model for JoinWait.
+type JoinWait struct {
+	// Check Four symbols once the node has revealed its part; the node computes its own and shows that.
+	Check string `json:"check,omitempty,omitzero"`
+
+	// Nonce The gateway's part of the check string; base64url of 32 bytes.
+	Nonce string `json:"nonce"`
+}
+
+// KeyRotation defines model for KeyRotation.
+type KeyRotation struct {
+	// Rotation A token of the new key that the old key signed, itself holding a signature of the new key.
+	Rotation string `json:"rotation"`
 }
 
 // LinkDrain defines model for LinkDrain.
@@ -236,7 +906,7 @@ type LinkDrain struct {
 // LinkHello defines model for LinkHello.
 type LinkHello struct {
 	Api      string   `json:"api"`
-	Features []string `json:"features,omitempty"`
+	Features []string `json:"features,omitempty,omitzero"`
 
 	// Gateway The gateway's name.
 	Gateway string `json:"gateway"`
@@ -244,25 +914,48 @@ type LinkHello struct {
 	// Link Version of the link protocol.
 	Link int `json:"link"`
 
+	// NextKey The key that the gateway will change to in a token that its present key signed.
+	NextKey string `json:"nextKey,omitempty,omitzero"`
+
+	// Sequence The number of this link in a token that the gateway signed; the node stores it and gives it back with its next link.
+	Sequence string `json:"sequence,omitempty,omitzero"`
+
 	// Time The gateway's clock in a token that the gateway signed; the node judges grants by it.
 	Time string `json:"time"`
 }
 
 // LinkWelcome defines model for LinkWelcome.
 type LinkWelcome struct {
-	Api      string   `json:"api"`
-	Features []string `json:"features,omitempty"`
+	Api string `json:"api"`
+
+	// Audit The node's last signed audit head.
+	Audit    string   `json:"audit,omitempty,omitzero"`
+	Features []string `json:"features,omitempty,omitzero"`
 	Link     int      `json:"link"`
 	Name     string   `json:"name"`
-	Version  string   `json:"version"`
+
+	// NextKey Pin of the gateway's next key that the node has stored.
+	NextKey string `json:"nextKey,omitempty,omitzero"`
+
+	// Sequence The number that the node stored with its link before; 0: none.
+	Sequence int64  `json:"sequence,omitempty,omitzero"`
+	Version  string `json:"version"`
 }
 
 // Node defines model for Node.
 type Node = scan.Node
 
+// NodeApproval defines model for NodeApproval.
+type NodeApproval struct {
+	Check string `json:"check"`
+}
+
 // NodeEdit defines model for NodeEdit.
 type NodeEdit struct {
-	Name string `json:"name"`
+	// Draining True: it finishes its jobs and takes no new ones.
+	Draining *bool     `json:"draining,omitempty"`
+	Labels   *[]string `json:"labels,omitempty"`
+	Name     string    `json:"name,omitempty,omitzero"`
 }
 
 // NodeID defines model for NodeID.
@@ -271,7 +964,21 @@ type NodeID = string
 // NodeList defines model for NodeList.
 type NodeList struct {
 	Items []Node `json:"items"`
-	Next  string `json:"next,omitempty"`
+	Next  string `json:"next,omitempty,omitzero"`
+}
+
+// OIDCDone defines model for OIDCDone.
+type OIDCDone struct {
+	Code  string `json:"code"`
+	Flow  string `json:"flow"`
+	State string `json:"state"`
+}
+
+// OIDCStart defines model for OIDCStart.
+type OIDCStart struct {
+	// Flow Secret of this flow; stays in the page that began it.
+	Flow string `json:"flow"`
+	Url  string `json:"url"`
 }
 
 // ObjectID defines model for ObjectID.
@@ -279,6 +986,17 @@ type ObjectID = string
 
 // Option defines model for Option.
 type Option = scan.Option
+
+// OriginList defines model for OriginList.
+type OriginList struct {
+	Items []AllowedOrigin `json:"items"`
+}
+
+// OriginRequest defines model for OriginRequest.
+type OriginRequest struct {
+	// Origin As https://shop.example, nothing after it.
+	Origin string `json:"origin"`
+}
 
 // Page defines model for Page.
 type Page = scan.Page
@@ -289,27 +1007,28 @@ type PageAck = scan.PageAck
 // PageList defines model for PageList.
 type PageList struct {
 	Items []Page `json:"items"`
-	Next  string `json:"next,omitempty"`
+	Next  string `json:"next,omitempty,omitzero"`
 }
 
 // Pairing defines model for Pairing.
 type Pairing struct {
 	// Check Four symbols that both screens show once the code is redeemed.
-	Check string `json:"check,omitempty"`
+	Check string `json:"check,omitempty,omitzero"`
 
 	// Code To type. At creation only.
-	Code    string  `json:"code,omitempty"`
+	Code    string  `json:"code,omitempty,omitzero"`
 	Expires Time    `json:"expires"`
 	Id      ShortID `json:"id"`
-	Label   string  `json:"label,omitempty"`
+	Label   string  `json:"label,omitempty,omitzero"`
 	Role    Role    `json:"role"`
 
 	// Secret For a QR code. At creation only.
-	Secret string       `json:"secret,omitempty"`
+	Secret string       `json:"secret,omitempty,omitzero"`
 	State  PairingState `json:"state"`
 
 	// Url The address to open on the other device, secret in its fragment. At creation only.
-	Url string `json:"url,omitempty"`
+	Url  string  `json:"url,omitempty,omitzero"`
+	User ShortID `json:"user,omitempty,omitzero"`
 }
 
 // PairingState defines model for Pairing.State.
@@ -318,14 +1037,79 @@ type PairingState string
 // PairingList defines model for PairingList.
 type PairingList struct {
 	Items []Pairing `json:"items"`
-	Next  string    `json:"next,omitempty"`
+	Next  string    `json:"next,omitempty,omitzero"`
 }
 
 // PairingRequest defines model for PairingRequest.
 type PairingRequest struct {
 	// Label For people, as "Reception tablet".
-	Label string `json:"label,omitempty"`
-	Role  Role   `json:"role,omitempty"`
+	Label string  `json:"label,omitempty,omitzero"`
+	Role  Role    `json:"role,omitempty,omitzero"`
+	User  ShortID `json:"user,omitempty,omitzero"`
+}
+
+// Passkey defines model for Passkey.
+type Passkey struct {
+	Created Time    `json:"created"`
+	Id      ShortID `json:"id"`
+	Label   string  `json:"label"`
+	Used    Time    `json:"used,omitempty,omitzero"`
+}
+
+// PasskeyAnswer defines model for PasskeyAnswer.
+type PasskeyAnswer struct {
+	// Credential What `PublicKeyCredential.toJSON()` gives.
+	Credential json.RawMessage `json:"credential"`
+	Flow       string          `json:"flow"`
+}
+
+// PasskeyChallenge defines model for PasskeyChallenge.
+type PasskeyChallenge struct {
+	Flow    string          `json:"flow"`
+	Options json.RawMessage `json:"options"`
+}
+
+// PasskeyList defines model for PasskeyList.
+type PasskeyList struct {
+	Items []Passkey `json:"items"`
+	Next  string    `json:"next,omitempty,omitzero"`
+}
+
+// PasskeyRequest defines model for PasskeyRequest.
+type PasskeyRequest struct {
+	Credential json.RawMessage `json:"credential"`
+	Flow       string          `json:"flow"`
+	Label      string          `json:"label,omitempty,omitzero"`
+}
+
+// Permission defines model for Permission.
+type Permission struct {
+	Actions []Action `json:"actions"`
+	Group   string   `json:"group,omitempty,omitzero"`
+	Id      ShortID  `json:"id"`
+	Label   string   `json:"label,omitempty,omitzero"`
+	Node    NodeID   `json:"node,omitempty,omitzero"`
+	Role    Role     `json:"role,omitempty,omitzero"`
+	Scanner ObjectID `json:"scanner,omitempty,omitzero"`
+	User    ShortID  `json:"user,omitempty,omitzero"`
+}
+
+// PermissionList defines model for PermissionList.
+type PermissionList struct {
+	Items []Permission `json:"items"`
+}
+
+// PermissionRequest Exactly one of user, group and role; exactly one of scanner, node and label.
+type PermissionRequest struct {
+	Actions []Action `json:"actions"`
+	Group   string   `json:"group,omitempty,omitzero"`
+
+	// Label Of nodes.
+	Label   string   `json:"label,omitempty,omitzero"`
+	Node    NodeID   `json:"node,omitempty,omitzero"`
+	Role    Role     `json:"role,omitempty,omitzero"`
+	Scanner ObjectID `json:"scanner,omitempty,omitzero"`
+	User    ShortID  `json:"user,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
@@ -334,16 +1118,16 @@ type Problem struct {
 	Code string `json:"code"`
 
 	// Detail What happened here.
-	Detail string `json:"detail,omitempty"`
+	Detail string `json:"detail,omitempty,omitzero"`
 
 	// Field The member of the request that is wrong.
-	Field string `json:"field,omitempty"`
+	Field string `json:"field,omitempty,omitzero"`
 
 	// Next What to do.
-	Next string `json:"next,omitempty"`
+	Next string `json:"next,omitempty,omitzero"`
 
 	// RetryAfter Seconds.
-	RetryAfter int  `json:"retryAfter,omitempty"`
+	RetryAfter int  `json:"retryAfter,omitempty,omitzero"`
 	Retryable  bool `json:"retryable"`
 	Status     int  `json:"status"`
 
@@ -358,24 +1142,57 @@ type Reason = scan.Reason
 // Region Millimetres from the top left corner of the source.
 type Region = scan.Region
 
+// Release defines model for Release.
+type Release struct {
+	Presence string `json:"presence,omitempty,omitzero"`
+}
+
+// ReleaseAtScanner defines model for ReleaseAtScanner.
+type ReleaseAtScanner struct {
+	Code string `json:"code"`
+}
+
 // Role defines model for Role.
 type Role string
+
+// Rotation defines model for Rotation.
+type Rotation struct {
+	Announced Time `json:"announced,omitempty,omitzero"`
+
+	// Behind Nodes that have not heard of it yet (gateway).
+	Behind int  `json:"behind,omitempty,omitzero"`
+	From   Time `json:"from,omitempty,omitzero"`
+
+	// Next Pin of the key that follows.
+	Next string `json:"next,omitempty,omitzero"`
+	Pin  string `json:"pin"`
+}
 
 // Scanner defines model for Scanner.
 type Scanner = scan.Scanner
 
+// ScannerEdit defines model for ScannerEdit.
+type ScannerEdit struct {
+	// Hold Jobs wait until their owner stands at the scanner.
+	Hold     *bool   `json:"hold,omitempty"`
+	Location *string `json:"location,omitempty"`
+
+	// Name Empty: the device's own name.
+	Name *string `json:"name,omitempty"`
+}
+
 // ScannerList defines model for ScannerList.
 type ScannerList struct {
 	// Faults Drivers that could not look.
-	Faults []Fault `json:"faults,omitempty"`
+	Faults []Fault `json:"faults,omitempty,omitzero"`
 
 	// Incomplete Nodes that did not answer.
-	Incomplete []Absent  `json:"incomplete,omitempty"`
+	Incomplete []Absent  `json:"incomplete,omitempty,omitzero"`
 	Items      []Scanner `json:"items"`
 
 	// Looking The node is still looking for devices.
-	Looking bool   `json:"looking,omitempty"`
-	Next    string `json:"next,omitempty"`
+	Looking bool   `json:"looking,omitempty,omitzero"`
+	Next    string `json:"next,omitempty,omitzero"`
 }
 
 // Service defines model for Service.
@@ -383,15 +1200,15 @@ type Service struct {
 	Api ServiceApi `json:"api"`
 
 	// Gateway Address of the gateway that this node is linked to.
-	Gateway          string         `json:"gateway,omitempty"`
-	GatewayConnected bool           `json:"gatewayConnected,omitempty"`
-	Id               NodeID         `json:"id,omitempty"`
-	Name             string         `json:"name,omitempty"`
+	Gateway          string         `json:"gateway,omitempty,omitzero"`
+	GatewayConnected bool           `json:"gatewayConnected,omitempty,omitzero"`
+	Id               NodeID         `json:"id,omitempty,omitzero"`
+	Name             string         `json:"name,omitempty,omitzero"`
 	Product          ServiceProduct `json:"product"`
 
 	// Role With a session only
-	Role    ServiceRole `json:"role,omitempty"`
-	Version string      `json:"version,omitempty"`
+	Role    ServiceRole `json:"role,omitempty,omitzero"`
+	Version string      `json:"version,omitempty,omitzero"`
 }
 
 // ServiceApi defines model for Service.Api.
@@ -406,43 +1223,264 @@ type ServiceRole string
 // Session defines model for Session.
 type Session struct {
 	// Check At creation only.
-	Check   string `json:"check,omitempty"`
+	Check   string `json:"check,omitempty,omitzero"`
 	Created Time   `json:"created"`
-	Device  string `json:"device,omitempty"`
+	Device  string `json:"device,omitempty,omitzero"`
 	Expires Time   `json:"expires"`
 
 	// Id A ShortID, or "loopback" on the machine itself.
-	Id     string `json:"id"`
-	Origin string `json:"origin,omitempty"`
+	Id   string      `json:"id"`
+	Kind SessionKind `json:"kind,omitempty,omitzero"`
+
+	// Name Of the user.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Origin The one foreign origin whose pages the session works in.
+	Origin string `json:"origin,omitempty,omitzero"`
 	Role   Role   `json:"role"`
 
 	// Token At creation with bearer only.
-	Token string `json:"token,omitempty"`
+	Token string  `json:"token,omitempty,omitzero"`
+	User  ShortID `json:"user,omitempty,omitzero"`
 }
+
+// SessionKind defines model for Session.Kind.
+type SessionKind string
 
 // SessionList defines model for SessionList.
 type SessionList struct {
 	Items []Session `json:"items"`
-	Next  string    `json:"next,omitempty"`
+	Next  string    `json:"next,omitempty,omitzero"`
 }
 
-// SessionRequest defines model for SessionRequest.
+// SessionRequest Exactly one of code, secret, deviceCode, oidc and passkey. None of them on the machine itself, where its user's own word or the
+// allowed origin is enough.
 type SessionRequest struct {
-	Bearer bool `json:"bearer,omitempty"`
+	// Bearer Always so for foreign pages.
+	Bearer bool `json:"bearer,omitempty,omitzero"`
 
-	// Code Either this or secret.
-	Code string `json:"code,omitempty"`
+	// Code Eight symbols without those that look alike; people may type it in lower case and with a hyphen or blanks.
+	Code Code `json:"code,omitempty,omitzero"`
 
 	// Device What signs in, for people: "Pixel 7".
-	Device string `json:"device,omitempty"`
-	Secret string `json:"secret,omitempty"`
+	Device     string        `json:"device,omitempty,omitzero"`
+	DeviceCode string        `json:"deviceCode,omitempty,omitzero"`
+	Oidc       OIDCDone      `json:"oidc,omitempty,omitzero"`
+	Passkey    PasskeyAnswer `json:"passkey,omitempty,omitzero"`
+	Secret     string        `json:"secret,omitempty,omitzero"`
 }
 
 // Settings What is left out is filled in from the capabilities.
 type Settings = scan.Settings
 
+// Setup defines model for Setup.
+type Setup struct {
+	Certificates []Certificate `json:"certificates"`
+
+	// Disk Free bytes for pages.
+	Disk int64 `json:"disk,omitempty,omitzero"`
+
+	// Fault Last error of the log.
+	Fault      string           `json:"fault,omitempty,omitzero"`
+	Firewall   []SetupFirewall  `json:"firewall"`
+	Gateway    SetupGateway     `json:"gateway,omitempty,omitzero"`
+	Interfaces []SetupInterface `json:"interfaces"`
+
+	// Licence free: Platen's own pages, the command line and the web pages that were allowed work without a key.
+	Licence SetupLicence `json:"licence,omitempty,omitzero"`
+	Log     struct {
+		Level SetupLogLevel `json:"level"`
+		Until Time          `json:"until,omitempty,omitzero"`
+	} `json:"log"`
+	Name     string         `json:"name"`
+	Nodes    int            `json:"nodes,omitempty,omitzero"`
+	Paths    []SetupPath    `json:"paths"`
+	Ports    []SetupPort    `json:"ports"`
+	Queue    int            `json:"queue,omitempty,omitzero"`
+	Role     SetupRole      `json:"role"`
+	Scanners int            `json:"scanners,omitempty,omitzero"`
+	Settings []SetupSetting `json:"settings"`
+	Started  Time           `json:"started"`
+	State    SetupState     `json:"state"`
+	Version  string         `json:"version"`
+	Warnings []SetupWarning `json:"warnings,omitempty,omitzero"`
+}
+
+// SetupLicence free: Platen's own pages, the command line and the web pages that were allowed work without a key.
+type SetupLicence string
+
+// SetupLogLevel defines model for Setup.Log.Level.
+type SetupLogLevel string
+
+// SetupRole defines model for Setup.Role.
+type SetupRole string
+
+// SetupState defines model for Setup.State.
+type SetupState string
+
+// SetupChange defines model for SetupChange.
+type SetupChange struct {
+	// Addresses Where this page will be found.
+	Addresses []string         `json:"addresses,omitempty,omitzero"`
+	By        string           `json:"by,omitempty,omitzero"`
+	Changes   []SetupEdit      `json:"changes"`
+	Effects   []SetupEffect    `json:"effects"`
+	Id        ShortID          `json:"id,omitempty,omitzero"`
+	Opens     bool             `json:"opens,omitempty,omitzero"`
+	Restart   bool             `json:"restart,omitempty,omitzero"`
+	State     SetupChangeState `json:"state"`
+	Time      Time             `json:"time,omitempty,omitzero"`
+	Until     Time             `json:"until,omitempty,omitzero"`
+}
+
+// SetupChangeState defines model for SetupChange.State.
+type SetupChangeState string
+
+// SetupChangeList defines model for SetupChangeList.
+type SetupChangeList struct {
+	Items []SetupChange `json:"items"`
+}
+
+// SetupEdit defines model for SetupEdit.
+type SetupEdit struct {
+	After  string `json:"after"`
+	Before string `json:"before"`
+	Key    string `json:"key"`
+}
+
+// SetupEffect Who gains or loses access by a change, or what else it does.
+type SetupEffect struct {
+	Code SetupEffectCode `json:"code"`
+
+	// Text The whole sentence in English.
+	Text string `json:"text"`
+
+	// Values What the sentence names
+	Values []string `json:"values,omitempty,omitzero"`
+}
+
+// SetupEffectCode defines model for SetupEffect.Code.
+type SetupEffectCode string
+
+// SetupFirewall defines model for SetupFirewall.
+type SetupFirewall struct {
+	Commands []string `json:"commands"`
+
+	// Present It was found on this machine.
+	Present bool                `json:"present,omitempty,omitzero"`
+	System  SetupFirewallSystem `json:"system"`
+}
+
+// SetupFirewallSystem defines model for SetupFirewall.System.
+type SetupFirewallSystem string
+
+// SetupGateway defines model for SetupGateway.
+type SetupGateway struct {
+	Address string `json:"address,omitempty,omitzero"`
+
+	// Check Four symbols while the gateway's approval is waited for.
+	Check     string `json:"check,omitempty,omitzero"`
+	Connected bool   `json:"connected"`
+	Sequence  int    `json:"sequence,omitempty,omitzero"`
+	Waiting   bool   `json:"waiting,omitempty,omitzero"`
+}
+
+// SetupInterface defines model for SetupInterface.
+type SetupInterface struct {
+	Addresses []string `json:"addresses"`
+	Name      string   `json:"name"`
+}
+
+// SetupJoin Either a join token, or the address of a gateway that then shows the node for approval.
+type SetupJoin struct {
+	Address string `json:"address,omitempty,omitzero"`
+	Token   string `json:"token,omitempty,omitzero"`
+}
+
+// SetupPath defines model for SetupPath.
+type SetupPath struct {
+	Name SetupPathName `json:"name"`
+	Path string        `json:"path"`
+}
+
+// SetupPathName defines model for SetupPath.Name.
+type SetupPathName string
+
+// SetupPort defines model for SetupPort.
+type SetupPort struct {
+	// Address "loopback", "all" or one address.
+	Address  string            `json:"address"`
+	Name     string            `json:"name"`
+	Open     bool              `json:"open"`
+	Port     int               `json:"port"`
+	Protocol SetupPortProtocol `json:"protocol"`
+}
+
+// SetupPortProtocol defines model for SetupPort.Protocol.
+type SetupPortProtocol string
+
+// SetupRequest defines model for SetupRequest.
+type SetupRequest struct {
+	Confirmed bool `json:"confirmed,omitempty,omitzero"`
+	DryRun    bool `json:"dryRun,omitempty,omitzero"`
+
+	// LogMinutes A new log level goes back by itself after so many minutes.
+	LogMinutes int `json:"logMinutes,omitempty,omitzero"`
+
+	// Values By key, as "[node] External": "TRUE"; an empty value puts the default back.
+	Values map[string]string `json:"values"`
+}
+
+// SetupSetting defines model for SetupSetting.
+type SetupSetting struct {
+	Default string `json:"default,omitempty,omitzero"`
+
+	// Key As [node] External.
+	Key     string `json:"key"`
+	Meaning string `json:"meaning"`
+
+	// Opens A change may let more people in: it needs confirmed.
+	Opens bool `json:"opens,omitempty,omitzero"`
+
+	// Restart A change needs a restart.
+	Restart bool `json:"restart,omitempty,omitzero"`
+
+	// Source What the environment sets cannot be changed here.
+	Source SetupSettingSource `json:"source"`
+	Unit   string             `json:"unit,omitempty,omitzero"`
+	Value  string             `json:"value"`
+}
+
+// SetupSettingSource What the environment sets cannot be changed here.
+type SetupSettingSource string
+
+// SetupWarning defines model for SetupWarning.
+type SetupWarning struct {
+	Code SetupWarningCode `json:"code"`
+	Text string           `json:"text"`
+}
+
+// SetupWarningCode defines model for SetupWarning.Code.
+type SetupWarningCode string
+
 // ShortID defines model for ShortID.
 type ShortID = string
+
+// SignIn defines model for SignIn.
+type SignIn struct {
+	// Oidc Name of the identity provider, for the button; absent: none.
+	Oidc string `json:"oidc,omitempty,omitzero"`
+
+	// OriginAllowed The caller's origin is allowed. Foreign pages only.
+	OriginAllowed bool `json:"originAllowed,omitempty,omitzero"`
+	Pairing       bool `json:"pairing"`
+
+	// Passkeys The name of this address can have passkeys.
+	Passkeys bool `json:"passkeys"`
+
+	// Trusted The caller is the user of this machine and needs no credential.
+	Trusted bool `json:"trusted,omitempty,omitzero"`
+}
 
 // Source defines model for Source.
 type Source = scan.Source
@@ -453,8 +1491,98 @@ type SourceCapabilities = scan.SourceCapabilities
 // Status defines model for Status.
 type Status = scan.Status
 
+// Sticker defines model for Sticker.
+type Sticker struct {
+	// Path Path and fragment of the app's page, for the QR code; the address before it is the gateway's or the node's.
+	Path string `json:"path"`
+
+	// Presence What a release at this scanner sends.
+	Presence string `json:"presence"`
+}
+
+// Ticket defines model for Ticket.
+type Ticket struct {
+	Expires Time `json:"expires"`
+
+	// Url The path with the ticket in its query.
+	Url string `json:"url"`
+}
+
+// TicketRequest defines model for TicketRequest.
+type TicketRequest struct {
+	// Path Path and query of a page's or document's content, as /api/v1/jobs/…/pages/1?width=300.
+	Path string `json:"path"`
+}
+
 // Time defines model for Time.
 type Time = scan.Time
+
+// Token defines model for Token.
+type Token struct {
+	// By Who made it.
+	By      string  `json:"by,omitempty,omitzero"`
+	Created Time    `json:"created"`
+	Expires Time    `json:"expires"`
+	Id      ShortID `json:"id"`
+	Label   string  `json:"label"`
+	Role    Role    `json:"role"`
+
+	// Token At creation only.
+	Token string `json:"token,omitempty,omitzero"`
+	Used  Time   `json:"used,omitempty,omitzero"`
+}
+
+// TokenList defines model for TokenList.
+type TokenList struct {
+	Items []Token `json:"items"`
+	Next  string  `json:"next,omitempty,omitzero"`
+}
+
+// TokenRequest defines model for TokenRequest.
+type TokenRequest struct {
+	// Days Days until it ends.
+	Days  int    `json:"days,omitempty,omitzero"`
+	Label string `json:"label"`
+	Role  Role   `json:"role"`
+}
+
+// User defines model for User.
+type User struct {
+	Created  Time       `json:"created"`
+	Groups   []string   `json:"groups,omitempty,omitzero"`
+	Id       ShortID    `json:"id"`
+	Locked   bool       `json:"locked,omitempty,omitzero"`
+	Name     string     `json:"name"`
+	Passkeys int        `json:"passkeys,omitempty,omitzero"`
+	Role     Role       `json:"role"`
+	Seen     Time       `json:"seen,omitempty,omitzero"`
+	Sessions int        `json:"sessions,omitempty,omitzero"`
+	Source   UserSource `json:"source"`
+}
+
+// UserSource defines model for User.Source.
+type UserSource string
+
+// UserEdit defines model for UserEdit.
+type UserEdit struct {
+	Groups *[]string `json:"groups,omitempty"`
+	Locked *bool     `json:"locked,omitempty"`
+	Name   string    `json:"name,omitempty,omitzero"`
+	Role   Role      `json:"role,omitempty,omitzero"`
+}
+
+// UserList defines model for UserList.
+type UserList struct {
+	Items []User `json:"items"`
+	Next  string `json:"next,omitempty,omitzero"`
+}
+
+// UserRequest defines model for UserRequest.
+type UserRequest struct {
+	Groups []string `json:"groups,omitempty,omitzero"`
+	Name   string   `json:"name"`
+	Role   Role     `json:"role"`
+}
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -476,6 +1604,17 @@ type PageNumber = int
 
 // ScannerPath defines model for ScannerPath.
 type ScannerPath = ObjectID
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Action Only actions that begin so.
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+}
 
 // ListDocumentsParams defines parameters for ListDocuments.
 type ListDocumentsParams struct {
@@ -584,6 +1723,25 @@ type ListSessionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDeviceGrantJSONRequestBody defines body for CreateDeviceGrant for application/json ContentType.
+type CreateDeviceGrantJSONRequestBody = DeviceGrantRequest
+
 // CreateDocumentJSONRequestBody defines body for CreateDocument for application/json ContentType.
 type CreateDocumentJSONRequestBody = DocumentRequest
 
@@ -592,6 +1750,9 @@ type EditDocumentJSONRequestBody = DocumentEdit
 
 // AckPageJSONRequestBody defines body for AckPage for application/json ContentType.
 type AckPageJSONRequestBody = PageAck
+
+// ReleaseJobJSONRequestBody defines body for ReleaseJob for application/json ContentType.
+type ReleaseJobJSONRequestBody = Release
 
 // CreateJoinTokenJSONRequestBody defines body for CreateJoinToken for application/json ContentType.
 type CreateJoinTokenJSONRequestBody = JoinTokenRequest
@@ -605,17 +1766,62 @@ type LinkHelloJSONRequestBody = LinkHello
 // JoinNodeJSONRequestBody defines body for JoinNode for application/json ContentType.
 type JoinNodeJSONRequestBody = JoinRequest
 
+// RevealNodeJSONRequestBody defines body for RevealNode for application/json ContentType.
+type RevealNodeJSONRequestBody = JoinReveal
+
+// RotateNodeKeyJSONRequestBody defines body for RotateNodeKey for application/json ContentType.
+type RotateNodeKeyJSONRequestBody = KeyRotation
+
 // EditNodeJSONRequestBody defines body for EditNode for application/json ContentType.
 type EditNodeJSONRequestBody = NodeEdit
+
+// ApproveNodeJSONRequestBody defines body for ApproveNode for application/json ContentType.
+type ApproveNodeJSONRequestBody = NodeApproval
+
+// AllowOriginJSONRequestBody defines body for AllowOrigin for application/json ContentType.
+type AllowOriginJSONRequestBody = OriginRequest
 
 // CreatePairingJSONRequestBody defines body for CreatePairing for application/json ContentType.
 type CreatePairingJSONRequestBody = PairingRequest
 
+// CreatePasskeyJSONRequestBody defines body for CreatePasskey for application/json ContentType.
+type CreatePasskeyJSONRequestBody = PasskeyRequest
+
+// CreatePermissionJSONRequestBody defines body for CreatePermission for application/json ContentType.
+type CreatePermissionJSONRequestBody = PermissionRequest
+
+// EditScannerJSONRequestBody defines body for EditScanner for application/json ContentType.
+type EditScannerJSONRequestBody = ScannerEdit
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobRequest
 
+// ReleaseAtScannerJSONRequestBody defines body for ReleaseAtScanner for application/json ContentType.
+type ReleaseAtScannerJSONRequestBody = ReleaseAtScanner
+
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = SessionRequest
+
+// PutSetupCertificateJSONRequestBody defines body for PutSetupCertificate for application/json ContentType.
+type PutSetupCertificateJSONRequestBody = CertificateUpload
+
+// ChangeSetupJSONRequestBody defines body for ChangeSetup for application/json ContentType.
+type ChangeSetupJSONRequestBody = SetupRequest
+
+// JoinSetupGatewayJSONRequestBody defines body for JoinSetupGateway for application/json ContentType.
+type JoinSetupGatewayJSONRequestBody = SetupJoin
+
+// CreateTicketJSONRequestBody defines body for CreateTicket for application/json ContentType.
+type CreateTicketJSONRequestBody = TicketRequest
+
+// CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
+type CreateTokenJSONRequestBody = TokenRequest
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = UserRequest
+
+// EditUserJSONRequestBody defines body for EditUser for application/json ContentType.
+type EditUserJSONRequestBody = UserEdit
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -691,6 +1897,60 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListAudit What was done here, newest first
+	//
+	// Corresponds with GET /audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAudit The whole chain as JSON lines, with its signed heads
+	//
+	// `platen audit verify FILE` checks it anywhere.
+	//
+	// Corresponds with GET /audit/export (the `ExportAudit` operationId).
+	ExportAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCertificates Certificates of this end and when they end
+	//
+	// Corresponds with GET /certificates (the `ListCertificates` operationId).
+	ListCertificates(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDeviceGrantWithBody Ask for a sign-in of a program without a browser
+	//
+	// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+	// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+	CreateDeviceGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDeviceGrant Ask for a sign-in of a program without a browser
+	//
+	// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+	// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+	CreateDeviceGrant(ctx context.Context, body CreateDeviceGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DenyDeviceGrant Refuse it
+	//
+	// Corresponds with DELETE /device-grants/{code} (the `DenyDeviceGrant` operationId).
+	DenyDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDeviceGrant Which program asks
+	//
+	// Corresponds with GET /device-grants/{code} (the `GetDeviceGrant` operationId).
+	GetDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AllowDeviceGrant Let the program in, as the caller
+	//
+	// The program gets a session of the caller's user with the caller's role.
+	//
+	// Corresponds with POST /device-grants/{code}/allow (the `AllowDeviceGrant` operationId).
+	AllowDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDocuments The caller's documents, last changed first
 	//
 	// Corresponds with GET /documents (the `ListDocuments` operationId).
@@ -756,6 +2016,24 @@ type ClientInterface interface {
 	// Corresponds with GET /events (the `GetEvents` operationId).
 	GetEvents(ctx context.Context, params *GetEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CancelRotation Drop a key that was announced (gateway)
+	//
+	// Corresponds with DELETE /identity/rotation (the `CancelRotation` operationId).
+	CancelRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRotation This end's key and the one that is to follow
+	//
+	// Corresponds with GET /identity/rotation (the `GetRotation` operationId).
+	GetRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRotation Change to a new key
+	//
+	// A node changes at once; its gateway takes the new key because the old one signed it. A gateway announces its next key to its nodes
+	// and changes after seven days.
+	//
+	// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
+	StartRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListJobs The caller's jobs, newest first
 	//
 	// Administrators and operators see everybody's.
@@ -820,6 +2098,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /jobs/{job}/pages/{n}/ack (the `AckPage` operationId).
 	AckPage(ctx context.Context, job JobPath, n PageNumber, body AckPageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseJobWithBody Release a held job, standing at the scanner
+	//
+	// The owner sends the presence of the scanner's sticker; operators need none.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJobWithBody(ctx context.Context, job JobPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseJob Release a held job, standing at the scanner
+	//
+	// The owner sends the presence of the scanner's sticker; operators need none.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJob(ctx context.Context, job JobPath, body ReleaseJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResumeJob Go on after a jam, an empty feeder, a restart, or with the next sheet on the glass
 	//
@@ -893,9 +2189,16 @@ type ClientInterface interface {
 	// Corresponds with POST /link/hello (the `LinkHello` operationId).
 	LinkHello(ctx context.Context, body LinkHelloJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMetrics Metrics in the Prometheus text format
+	//
+	// For administrators; give Prometheus an API token.
+	//
+	// Corresponds with GET /metrics (the `GetMetrics` operationId).
+	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// JoinNodeWithBody Enrol a node (mutual TLS with the node's key)
 	//
-	// The node's identity is the key of its TLS certificate; the body holds the token.
+	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -904,12 +2207,54 @@ type ClientInterface interface {
 
 	// JoinNode Enrol a node (mutual TLS with the node's key)
 	//
-	// The node's identity is the key of its TLS certificate; the body holds the token.
+	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /node/join (the `JoinNode` operationId).
 	JoinNode(ctx context.Context, body JoinNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevealNodeWithBody Second step of asking to be approved
+	//
+	// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+	RevealNodeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevealNode Second step of asking to be approved
+	//
+	// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+	RevealNode(ctx context.Context, body RevealNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJoinState Whether the node was approved; held up to 20 seconds
+	//
+	// Corresponds with GET /node/join/state (the `GetJoinState` operationId).
+	GetJoinState(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateNodeKeyWithBody Change the node's key (mutual TLS with the old one)
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+	RotateNodeKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateNodeKey Change the node's key (mutual TLS with the old one)
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+	RotateNodeKey(ctx context.Context, body RotateNodeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaveNode The node leaves (mutual TLS)
+	//
+	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
+	LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNodes Nodes of the gateway
 	//
@@ -928,19 +2273,74 @@ type ClientInterface interface {
 	// Corresponds with GET /nodes/{node} (the `GetNode` operationId).
 	GetNode(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EditNodeWithBody Rename a node
+	// EditNodeWithBody Name, label or drain a node
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /nodes/{node} (the `EditNode` operationId).
 	EditNodeWithBody(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EditNode Rename a node
+	// EditNode Name, label or drain a node
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /nodes/{node} (the `EditNode` operationId).
 	EditNode(ctx context.Context, node NodeID, body EditNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveNodeWithBody Let a node in that waits for approval
+	//
+	// `check` is what both ends show: a person has compared it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+	ApproveNodeWithBody(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveNode Let a node in that waits for approval
+	//
+	// `check` is what both ends show: a person has compared it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+	ApproveNode(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReinstateNode Trust a quarantined node again
+	//
+	// The next link that comes with its key is taken for the right one.
+	//
+	// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
+	ReinstateNode(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOrigins Web pages of others that may scan here
+	//
+	// Corresponds with GET /origins (the `ListOrigins` operationId).
+	ListOrigins(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AllowOriginWithBody Allow an origin
+	//
+	// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /origins (the `AllowOrigin` operationId).
+	AllowOriginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AllowOrigin Allow an origin
+	//
+	// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /origins (the `AllowOrigin` operationId).
+	AllowOrigin(ctx context.Context, body AllowOriginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOrigin Withdraw what a person allowed
+	//
+	// The origin's sessions end at once. Origins of the configuration are changed there.
+	//
+	// Corresponds with DELETE /origins/{origin} (the `WithdrawOrigin` operationId).
+	WithdrawOrigin(ctx context.Context, origin ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPairings Pairing codes that are still open
 	//
@@ -949,7 +2349,7 @@ type ClientInterface interface {
 
 	// CreatePairingWithBody Make a pairing code
 	//
-	// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+	// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -958,7 +2358,7 @@ type ClientInterface interface {
 
 	// CreatePairing Make a pairing code
 	//
-	// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+	// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -975,6 +2375,64 @@ type ClientInterface interface {
 	// Corresponds with GET /pairings/{pairing} (the `GetPairing` operationId).
 	GetPairing(ctx context.Context, pairing ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPasskeys The caller's passkeys
+	//
+	// Corresponds with GET /passkeys (the `ListPasskeys` operationId).
+	ListPasskeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePasskeyWithBody Add a passkey, with what the browser answered
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+	CreatePasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePasskey Add a passkey, with what the browser answered
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+	CreatePasskey(ctx context.Context, body CreatePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartPasskey Begin to add a passkey
+	//
+	// `options` is what `navigator.credentials.create` takes as `publicKey`. Passkeys need a name: there are none on bare addresses.
+	//
+	// Corresponds with POST /passkeys/challenge (the `StartPasskey` operationId).
+	StartPasskey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePasskey Remove one of the caller's passkeys
+	//
+	// Corresponds with DELETE /passkeys/{passkey} (the `DeletePasskey` operationId).
+	DeletePasskey(ctx context.Context, passkey ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPermissions Who may use which scanner
+	//
+	// A scanner that no permission names is open to every role: users and kiosks may see it and scan, operators configure it too. One
+	// that a permission names is open only to those that are named for it, and to administrators.
+	//
+	// Corresponds with GET /permissions (the `ListPermissions` operationId).
+	ListPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePermissionWithBody Add a permission
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /permissions (the `CreatePermission` operationId).
+	CreatePermissionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePermission Add a permission
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /permissions (the `CreatePermission` operationId).
+	CreatePermission(ctx context.Context, body CreatePermissionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePermission Remove a permission
+	//
+	// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
+	DeletePermission(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListScanners Scanners of this node, or of all nodes of the gateway
 	//
 	// Corresponds with GET /scanners (the `ListScanners` operationId).
@@ -984,6 +2442,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /scanners/{scanner} (the `GetScanner` operationId).
 	GetScanner(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditScannerWithBody Name it, place it, hold its jobs
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+	EditScannerWithBody(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditScanner Name it, place it, hold its jobs
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+	EditScanner(ctx context.Context, scanner ScannerPath, body EditScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCapabilities What the scanner can do
 	//
@@ -1012,10 +2484,40 @@ type ClientInterface interface {
 	// Corresponds with POST /scanners/{scanner}/jobs (the `CreateJob` operationId).
 	CreateJob(ctx context.Context, scanner ScannerPath, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReleaseAtScannerWithBody Release a held job at the scanner with its code
+	//
+	// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+	ReleaseAtScannerWithBody(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseAtScanner Release a held job at the scanner with its code
+	//
+	// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+	ReleaseAtScanner(ctx context.Context, scanner ScannerPath, body ReleaseAtScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetStatus The scanner's state now, its feeder included
 	//
 	// Corresponds with GET /scanners/{scanner}/status (the `GetStatus` operationId).
 	GetStatus(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSticker The QR code that is put up at a scanner
+	//
+	// Whoever has it has stood at the scanner. It opens the app there and releases the held jobs of who opened it.
+	//
+	// Corresponds with GET /scanners/{scanner}/sticker (the `GetSticker` operationId).
+	GetSticker(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenewSticker Make a new QR code; the old one works no more
+	//
+	// Corresponds with POST /scanners/{scanner}/sticker (the `RenewSticker` operationId).
+	RenewSticker(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetService What answers here
 	//
@@ -1029,20 +2531,22 @@ type ClientInterface interface {
 	// Corresponds with GET /sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSessionWithBody Redeem a pairing code
+	// CreateSessionWithBody Sign in
 	//
 	// Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-	// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+	// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+	// HTTP, except on loopback or where AllowPlainHTTP is set.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /sessions (the `CreateSession` operationId).
 	CreateSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSession Redeem a pairing code
+	// CreateSession Sign in
 	//
 	// Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-	// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+	// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+	// HTTP, except on loopback or where AllowPlainHTTP is set.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1063,6 +2567,343 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /sessions/{session} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, session ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSetup Everything that the setup page shows
+	//
+	// The setup resources exist on the setup ports only, and only where EnableWebSetup is set.
+	//
+	// Corresponds with GET /setup (the `GetSetup` operationId).
+	GetSetup(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSetupCertificate Back to the certificate of Platen's own CA
+	//
+	// Corresponds with DELETE /setup/certificates/{slot} (the `DeleteSetupCertificate` operationId).
+	DeleteSetupCertificate(ctx context.Context, slot string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSetupCertificateWithBody Use one's own certificate
+	//
+	// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+	PutSetupCertificateWithBody(ctx context.Context, slot string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSetupCertificate Use one's own certificate
+	//
+	// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+	PutSetupCertificate(ctx context.Context, slot string, body PutSetupCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSetupChanges Changes made here, newest first
+	//
+	// Corresponds with GET /setup/changes (the `ListSetupChanges` operationId).
+	ListSetupChanges(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeSetupWithBody Change settings
+	//
+	// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+	// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+	// its plan has `until`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+	ChangeSetupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeSetup Change settings
+	//
+	// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+	// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+	// its plan has `until`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+	ChangeSetup(ctx context.Context, body ChangeSetupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// KeepSetupChange Keep a change that would revert by itself
+	//
+	// Corresponds with POST /setup/changes/{change}/keep (the `KeepSetupChange` operationId).
+	KeepSetupChange(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UndoSetupChange Put back what was before the change
+	//
+	// Corresponds with POST /setup/changes/{change}/undo (the `UndoSetupChange` operationId).
+	UndoSetupChange(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaveSetupGateway Leave the gateway (node)
+	//
+	// Corresponds with DELETE /setup/gateway (the `LeaveSetupGateway` operationId).
+	LeaveSetupGateway(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// JoinSetupGatewayWithBody Join a gateway (node)
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+	JoinSetupGatewayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// JoinSetupGateway Join a gateway (node)
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+	JoinSetupGateway(ctx context.Context, body JoinSetupGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSignIn Ways to sign in here
+	//
+	// What a sign-in page offers. It tells nothing of who has signed in.
+	//
+	// Corresponds with GET /sign-in (the `GetSignIn` operationId).
+	GetSignIn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartOIDC Begin to sign in at the office's identity provider
+	//
+	// Authorization code flow with PKCE (RFC 7636). The page keeps `flow` and sends the browser to `url`; the provider
+	// sends it back to the app's page `/sign-in/done` with `code` and `state`, which that page gives to `POST /sessions`. For our own
+	// pages only. A flow lives ten minutes and works once.
+	//
+	// Corresponds with POST /sign-in/oidc (the `StartOIDC` operationId).
+	StartOIDC(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartPasskeySignIn Begin to sign in with a passkey
+	//
+	// `options` is what `navigator.credentials.get` takes as `publicKey`, in the JSON form of WebAuthn Level 3. For our own pages only.
+	//
+	// Corresponds with POST /sign-in/passkey (the `StartPasskeySignIn` operationId).
+	StartPasskeySignIn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTicketWithBody A link that fetches one resource once, without a session
+	//
+	// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+	// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /tickets (the `CreateTicket` operationId).
+	CreateTicketWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTicket A link that fetches one resource once, without a session
+	//
+	// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+	// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /tickets (the `CreateTicket` operationId).
+	CreateTicket(ctx context.Context, body CreateTicketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTokens API tokens of machines
+	//
+	// Corresponds with GET /tokens (the `ListTokens` operationId).
+	ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTokenWithBody Make an API token
+	//
+	// A bearer token for one machine, with a role and an end. It is stored as a hash.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /tokens (the `CreateToken` operationId).
+	CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateToken Make an API token
+	//
+	// A bearer token for one machine, with a role and an end. It is stored as a hash.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /tokens (the `CreateToken` operationId).
+	CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteToken Revoke an API token
+	//
+	// Corresponds with DELETE /tokens/{token} (the `DeleteToken` operationId).
+	DeleteToken(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUsers People
+	//
+	// Corresponds with GET /users (the `ListUsers` operationId).
+	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUserWithBody Add a person
+	//
+	// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /users (the `CreateUser` operationId).
+	CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUser Add a person
+	//
+	// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /users (the `CreateUser` operationId).
+	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteUser Remove a person with their sessions and passkeys
+	//
+	// Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
+	DeleteUser(ctx context.Context, user ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditUserWithBody Rename, give another role or groups, lock out
+	//
+	// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+	EditUserWithBody(ctx context.Context, user ShortID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditUser Rename, give another role or groups, lock out
+	//
+	// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+	EditUser(ctx context.Context, user ShortID, body EditUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListAudit What was done here, newest first
+//
+// Corresponds with GET /audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAudit The whole chain as JSON lines, with its signed heads
+//
+// `platen audit verify FILE` checks it anywhere.
+//
+// Corresponds with GET /audit/export (the `ExportAudit` operationId).
+func (c *Client) ExportAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAuditRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCertificates Certificates of this end and when they end
+//
+// Corresponds with GET /certificates (the `ListCertificates` operationId).
+func (c *Client) ListCertificates(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCertificatesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDeviceGrantWithBody Ask for a sign-in of a program without a browser
+//
+// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+func (c *Client) CreateDeviceGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDeviceGrantRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDeviceGrant Ask for a sign-in of a program without a browser
+//
+// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+func (c *Client) CreateDeviceGrant(ctx context.Context, body CreateDeviceGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDeviceGrantRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DenyDeviceGrant Refuse it
+//
+// Corresponds with DELETE /device-grants/{code} (the `DenyDeviceGrant` operationId).
+func (c *Client) DenyDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDenyDeviceGrantRequest(c.Server, code)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDeviceGrant Which program asks
+//
+// Corresponds with GET /device-grants/{code} (the `GetDeviceGrant` operationId).
+func (c *Client) GetDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDeviceGrantRequest(c.Server, code)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AllowDeviceGrant Let the program in, as the caller
+//
+// The program gets a session of the caller's user with the caller's role.
+//
+// Corresponds with POST /device-grants/{code}/allow (the `AllowDeviceGrant` operationId).
+func (c *Client) AllowDeviceGrant(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAllowDeviceGrantRequest(c.Server, code)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListDocuments The caller's documents, last changed first
@@ -1210,6 +3051,54 @@ func (c *Client) GetDocumentContent(ctx context.Context, document DocumentPath, 
 // Corresponds with GET /events (the `GetEvents` operationId).
 func (c *Client) GetEvents(ctx context.Context, params *GetEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelRotation Drop a key that was announced (gateway)
+//
+// Corresponds with DELETE /identity/rotation (the `CancelRotation` operationId).
+func (c *Client) CancelRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelRotationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRotation This end's key and the one that is to follow
+//
+// Corresponds with GET /identity/rotation (the `GetRotation` operationId).
+func (c *Client) GetRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRotationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRotation Change to a new key
+//
+// A node changes at once; its gateway takes the new key because the old one signed it. A gateway announces its next key to its nodes
+// and changes after seven days.
+//
+// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
+func (c *Client) StartRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRotationRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1375,6 +3264,44 @@ func (c *Client) AckPageWithBody(ctx context.Context, job JobPath, n PageNumber,
 // Corresponds with POST /jobs/{job}/pages/{n}/ack (the `AckPage` operationId).
 func (c *Client) AckPage(ctx context.Context, job JobPath, n PageNumber, body AckPageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAckPageRequest(c.Server, job, n, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseJobWithBody Release a held job, standing at the scanner
+//
+// The owner sends the presence of the scanner's sticker; operators need none.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *Client) ReleaseJobWithBody(ctx context.Context, job JobPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseJobRequestWithBody(c.Server, job, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseJob Release a held job, standing at the scanner
+//
+// The owner sends the presence of the scanner's sticker; operators need none.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *Client) ReleaseJob(ctx context.Context, job JobPath, body ReleaseJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseJobRequest(c.Server, job, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1557,9 +3484,26 @@ func (c *Client) LinkHello(ctx context.Context, body LinkHelloJSONRequestBody, r
 	return c.Client.Do(req)
 }
 
+// GetMetrics Metrics in the Prometheus text format
+//
+// For administrators; give Prometheus an API token.
+//
+// Corresponds with GET /metrics (the `GetMetrics` operationId).
+func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // JoinNodeWithBody Enrol a node (mutual TLS with the node's key)
 //
-// The node's identity is the key of its TLS certificate; the body holds the token.
+// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1578,13 +3522,115 @@ func (c *Client) JoinNodeWithBody(ctx context.Context, contentType string, body 
 
 // JoinNode Enrol a node (mutual TLS with the node's key)
 //
-// The node's identity is the key of its TLS certificate; the body holds the token.
+// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /node/join (the `JoinNode` operationId).
 func (c *Client) JoinNode(ctx context.Context, body JoinNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewJoinNodeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevealNodeWithBody Second step of asking to be approved
+//
+// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+func (c *Client) RevealNodeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevealNodeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevealNode Second step of asking to be approved
+//
+// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+func (c *Client) RevealNode(ctx context.Context, body RevealNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevealNodeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJoinState Whether the node was approved; held up to 20 seconds
+//
+// Corresponds with GET /node/join/state (the `GetJoinState` operationId).
+func (c *Client) GetJoinState(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJoinStateRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateNodeKeyWithBody Change the node's key (mutual TLS with the old one)
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+func (c *Client) RotateNodeKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateNodeKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateNodeKey Change the node's key (mutual TLS with the old one)
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+func (c *Client) RotateNodeKey(ctx context.Context, body RotateNodeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateNodeKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaveNode The node leaves (mutual TLS)
+//
+// Corresponds with POST /node/leave (the `LeaveNode` operationId).
+func (c *Client) LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaveNodeRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1642,7 +3688,7 @@ func (c *Client) GetNode(ctx context.Context, node NodeID, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
-// EditNodeWithBody Rename a node
+// EditNodeWithBody Name, label or drain a node
 //
 // Takes any type of body and a specified content type.
 //
@@ -1659,13 +3705,138 @@ func (c *Client) EditNodeWithBody(ctx context.Context, node NodeID, contentType 
 	return c.Client.Do(req)
 }
 
-// EditNode Rename a node
+// EditNode Name, label or drain a node
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /nodes/{node} (the `EditNode` operationId).
 func (c *Client) EditNode(ctx context.Context, node NodeID, body EditNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEditNodeRequest(c.Server, node, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveNodeWithBody Let a node in that waits for approval
+//
+// `check` is what both ends show: a person has compared it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+func (c *Client) ApproveNodeWithBody(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveNodeRequestWithBody(c.Server, node, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveNode Let a node in that waits for approval
+//
+// `check` is what both ends show: a person has compared it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+func (c *Client) ApproveNode(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveNodeRequest(c.Server, node, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReinstateNode Trust a quarantined node again
+//
+// The next link that comes with its key is taken for the right one.
+//
+// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
+func (c *Client) ReinstateNode(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReinstateNodeRequest(c.Server, node)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOrigins Web pages of others that may scan here
+//
+// Corresponds with GET /origins (the `ListOrigins` operationId).
+func (c *Client) ListOrigins(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOriginsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AllowOriginWithBody Allow an origin
+//
+// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /origins (the `AllowOrigin` operationId).
+func (c *Client) AllowOriginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAllowOriginRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AllowOrigin Allow an origin
+//
+// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /origins (the `AllowOrigin` operationId).
+func (c *Client) AllowOrigin(ctx context.Context, body AllowOriginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAllowOriginRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOrigin Withdraw what a person allowed
+//
+// The origin's sessions end at once. Origins of the configuration are changed there.
+//
+// Corresponds with DELETE /origins/{origin} (the `WithdrawOrigin` operationId).
+func (c *Client) WithdrawOrigin(ctx context.Context, origin ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOriginRequest(c.Server, origin)
 	if err != nil {
 		return nil, err
 	}
@@ -1693,7 +3864,7 @@ func (c *Client) ListPairings(ctx context.Context, params *ListPairingsParams, r
 
 // CreatePairingWithBody Make a pairing code
 //
-// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1712,7 +3883,7 @@ func (c *Client) CreatePairingWithBody(ctx context.Context, contentType string, 
 
 // CreatePairing Make a pairing code
 //
-// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1759,6 +3930,154 @@ func (c *Client) GetPairing(ctx context.Context, pairing ShortID, reqEditors ...
 	return c.Client.Do(req)
 }
 
+// ListPasskeys The caller's passkeys
+//
+// Corresponds with GET /passkeys (the `ListPasskeys` operationId).
+func (c *Client) ListPasskeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPasskeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePasskeyWithBody Add a passkey, with what the browser answered
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+func (c *Client) CreatePasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePasskeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePasskey Add a passkey, with what the browser answered
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+func (c *Client) CreatePasskey(ctx context.Context, body CreatePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePasskeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartPasskey Begin to add a passkey
+//
+// `options` is what `navigator.credentials.create` takes as `publicKey`. Passkeys need a name: there are none on bare addresses.
+//
+// Corresponds with POST /passkeys/challenge (the `StartPasskey` operationId).
+func (c *Client) StartPasskey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartPasskeyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePasskey Remove one of the caller's passkeys
+//
+// Corresponds with DELETE /passkeys/{passkey} (the `DeletePasskey` operationId).
+func (c *Client) DeletePasskey(ctx context.Context, passkey ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePasskeyRequest(c.Server, passkey)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPermissions Who may use which scanner
+//
+// A scanner that no permission names is open to every role: users and kiosks may see it and scan, operators configure it too. One
+// that a permission names is open only to those that are named for it, and to administrators.
+//
+// Corresponds with GET /permissions (the `ListPermissions` operationId).
+func (c *Client) ListPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPermissionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePermissionWithBody Add a permission
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /permissions (the `CreatePermission` operationId).
+func (c *Client) CreatePermissionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePermissionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePermission Add a permission
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /permissions (the `CreatePermission` operationId).
+func (c *Client) CreatePermission(ctx context.Context, body CreatePermissionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePermissionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePermission Remove a permission
+//
+// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
+func (c *Client) DeletePermission(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePermissionRequest(c.Server, permission)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListScanners Scanners of this node, or of all nodes of the gateway
 //
 // Corresponds with GET /scanners (the `ListScanners` operationId).
@@ -1779,6 +4098,40 @@ func (c *Client) ListScanners(ctx context.Context, params *ListScannersParams, r
 // Corresponds with GET /scanners/{scanner} (the `GetScanner` operationId).
 func (c *Client) GetScanner(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetScannerRequest(c.Server, scanner)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditScannerWithBody Name it, place it, hold its jobs
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+func (c *Client) EditScannerWithBody(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditScannerRequestWithBody(c.Server, scanner, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditScanner Name it, place it, hold its jobs
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+func (c *Client) EditScanner(ctx context.Context, scanner ScannerPath, body EditScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditScannerRequest(c.Server, scanner, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1846,11 +4199,81 @@ func (c *Client) CreateJob(ctx context.Context, scanner ScannerPath, params *Cre
 	return c.Client.Do(req)
 }
 
+// ReleaseAtScannerWithBody Release a held job at the scanner with its code
+//
+// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+func (c *Client) ReleaseAtScannerWithBody(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseAtScannerRequestWithBody(c.Server, scanner, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseAtScanner Release a held job at the scanner with its code
+//
+// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+func (c *Client) ReleaseAtScanner(ctx context.Context, scanner ScannerPath, body ReleaseAtScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseAtScannerRequest(c.Server, scanner, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetStatus The scanner's state now, its feeder included
 //
 // Corresponds with GET /scanners/{scanner}/status (the `GetStatus` operationId).
 func (c *Client) GetStatus(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStatusRequest(c.Server, scanner)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSticker The QR code that is put up at a scanner
+//
+// Whoever has it has stood at the scanner. It opens the app there and releases the held jobs of who opened it.
+//
+// Corresponds with GET /scanners/{scanner}/sticker (the `GetSticker` operationId).
+func (c *Client) GetSticker(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStickerRequest(c.Server, scanner)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenewSticker Make a new QR code; the old one works no more
+//
+// Corresponds with POST /scanners/{scanner}/sticker (the `RenewSticker` operationId).
+func (c *Client) RenewSticker(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenewStickerRequest(c.Server, scanner)
 	if err != nil {
 		return nil, err
 	}
@@ -1893,10 +4316,11 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 	return c.Client.Do(req)
 }
 
-// CreateSessionWithBody Redeem a pairing code
+// CreateSessionWithBody Sign in
 //
 // Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+// HTTP, except on loopback or where AllowPlainHTTP is set.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1913,10 +4337,11 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// CreateSession Redeem a pairing code
+// CreateSession Sign in
 //
 // Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+// HTTP, except on loopback or where AllowPlainHTTP is set.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1976,6 +4401,753 @@ func (c *Client) DeleteSession(ctx context.Context, session ShortID, reqEditors 
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// GetSetup Everything that the setup page shows
+//
+// The setup resources exist on the setup ports only, and only where EnableWebSetup is set.
+//
+// Corresponds with GET /setup (the `GetSetup` operationId).
+func (c *Client) GetSetup(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSetupRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSetupCertificate Back to the certificate of Platen's own CA
+//
+// Corresponds with DELETE /setup/certificates/{slot} (the `DeleteSetupCertificate` operationId).
+func (c *Client) DeleteSetupCertificate(ctx context.Context, slot string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSetupCertificateRequest(c.Server, slot)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSetupCertificateWithBody Use one's own certificate
+//
+// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+func (c *Client) PutSetupCertificateWithBody(ctx context.Context, slot string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSetupCertificateRequestWithBody(c.Server, slot, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSetupCertificate Use one's own certificate
+//
+// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+func (c *Client) PutSetupCertificate(ctx context.Context, slot string, body PutSetupCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSetupCertificateRequest(c.Server, slot, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSetupChanges Changes made here, newest first
+//
+// Corresponds with GET /setup/changes (the `ListSetupChanges` operationId).
+func (c *Client) ListSetupChanges(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSetupChangesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeSetupWithBody Change settings
+//
+// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+// its plan has `until`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+func (c *Client) ChangeSetupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeSetupRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeSetup Change settings
+//
+// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+// its plan has `until`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+func (c *Client) ChangeSetup(ctx context.Context, body ChangeSetupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeSetupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// KeepSetupChange Keep a change that would revert by itself
+//
+// Corresponds with POST /setup/changes/{change}/keep (the `KeepSetupChange` operationId).
+func (c *Client) KeepSetupChange(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewKeepSetupChangeRequest(c.Server, change)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UndoSetupChange Put back what was before the change
+//
+// Corresponds with POST /setup/changes/{change}/undo (the `UndoSetupChange` operationId).
+func (c *Client) UndoSetupChange(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUndoSetupChangeRequest(c.Server, change)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaveSetupGateway Leave the gateway (node)
+//
+// Corresponds with DELETE /setup/gateway (the `LeaveSetupGateway` operationId).
+func (c *Client) LeaveSetupGateway(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaveSetupGatewayRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// JoinSetupGatewayWithBody Join a gateway (node)
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+func (c *Client) JoinSetupGatewayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJoinSetupGatewayRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// JoinSetupGateway Join a gateway (node)
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+func (c *Client) JoinSetupGateway(ctx context.Context, body JoinSetupGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJoinSetupGatewayRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSignIn Ways to sign in here
+//
+// What a sign-in page offers. It tells nothing of who has signed in.
+//
+// Corresponds with GET /sign-in (the `GetSignIn` operationId).
+func (c *Client) GetSignIn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSignInRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartOIDC Begin to sign in at the office's identity provider
+//
+// Authorization code flow with PKCE (RFC 7636). The page keeps `flow` and sends the browser to `url`; the provider
+// sends it back to the app's page `/sign-in/done` with `code` and `state`, which that page gives to `POST /sessions`. For our own
+// pages only. A flow lives ten minutes and works once.
+//
+// Corresponds with POST /sign-in/oidc (the `StartOIDC` operationId).
+func (c *Client) StartOIDC(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartOIDCRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartPasskeySignIn Begin to sign in with a passkey
+//
+// `options` is what `navigator.credentials.get` takes as `publicKey`, in the JSON form of WebAuthn Level 3. For our own pages only.
+//
+// Corresponds with POST /sign-in/passkey (the `StartPasskeySignIn` operationId).
+func (c *Client) StartPasskeySignIn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartPasskeySignInRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTicketWithBody A link that fetches one resource once, without a session
+//
+// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /tickets (the `CreateTicket` operationId).
+func (c *Client) CreateTicketWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTicketRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTicket A link that fetches one resource once, without a session
+//
+// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /tickets (the `CreateTicket` operationId).
+func (c *Client) CreateTicket(ctx context.Context, body CreateTicketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTicketRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTokens API tokens of machines
+//
+// Corresponds with GET /tokens (the `ListTokens` operationId).
+func (c *Client) ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTokensRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTokenWithBody Make an API token
+//
+// A bearer token for one machine, with a role and an end. It is stored as a hash.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /tokens (the `CreateToken` operationId).
+func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateToken Make an API token
+//
+// A bearer token for one machine, with a role and an end. It is stored as a hash.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /tokens (the `CreateToken` operationId).
+func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteToken Revoke an API token
+//
+// Corresponds with DELETE /tokens/{token} (the `DeleteToken` operationId).
+func (c *Client) DeleteToken(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTokenRequest(c.Server, token)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUsers People
+//
+// Corresponds with GET /users (the `ListUsers` operationId).
+func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUsersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUserWithBody Add a person
+//
+// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /users (the `CreateUser` operationId).
+func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUser Add a person
+//
+// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /users (the `CreateUser` operationId).
+func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteUser Remove a person with their sessions and passkeys
+//
+// Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
+func (c *Client) DeleteUser(ctx context.Context, user ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditUserWithBody Rename, give another role or groups, lock out
+//
+// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+func (c *Client) EditUserWithBody(ctx context.Context, user ShortID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditUserRequestWithBody(c.Server, user, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditUser Rename, give another role or groups, lock out
+//
+// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+func (c *Client) EditUser(ctx context.Context, user ShortID, body EditUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditUserRequest(c.Server, user, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAuditRequest constructs an http.Request for the ExportAudit method
+func NewExportAuditRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit/export")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCertificatesRequest constructs an http.Request for the ListCertificates method
+func NewListCertificatesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDeviceGrantRequest calls the generic CreateDeviceGrant builder with application/json body
+func NewCreateDeviceGrantRequest(server string, body CreateDeviceGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDeviceGrantRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateDeviceGrantRequestWithBody constructs an http.Request for the CreateDeviceGrant method, with any body, and a specified content type
+func NewCreateDeviceGrantRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/device-grants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDenyDeviceGrantRequest constructs an http.Request for the DenyDeviceGrant method
+func NewDenyDeviceGrantRequest(server string, code Code) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "code", code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/device-grants/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDeviceGrantRequest constructs an http.Request for the GetDeviceGrant method
+func NewGetDeviceGrantRequest(server string, code Code) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "code", code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/device-grants/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAllowDeviceGrantRequest constructs an http.Request for the AllowDeviceGrant method
+func NewAllowDeviceGrantRequest(server string, code Code) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "code", code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/device-grants/%s/allow", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListDocumentsRequest constructs an http.Request for the ListDocuments method
@@ -2309,6 +5481,87 @@ func NewGetEventsRequest(server string, params *GetEventsParams) (*http.Request,
 			req.Header.Set("Last-Event-ID", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewCancelRotationRequest constructs an http.Request for the CancelRotation method
+func NewCancelRotationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/identity/rotation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRotationRequest constructs an http.Request for the GetRotation method
+func NewGetRotationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/identity/rotation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartRotationRequest constructs an http.Request for the StartRotation method
+func NewStartRotationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/identity/rotation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -2845,6 +6098,53 @@ func NewAckPageRequestWithBody(server string, job JobPath, n PageNumber, content
 	return req, nil
 }
 
+// NewReleaseJobRequest calls the generic ReleaseJob builder with application/json body
+func NewReleaseJobRequest(server string, job JobPath, body ReleaseJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseJobRequestWithBody(server, job, "application/json", bodyReader)
+}
+
+// NewReleaseJobRequestWithBody constructs an http.Request for the ReleaseJob method, with any body, and a specified content type
+func NewReleaseJobRequestWithBody(server string, job JobPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewResumeJobRequest constructs an http.Request for the ResumeJob method
 func NewResumeJobRequest(server string, job JobPath) (*http.Request, error) {
 	var err error
@@ -3126,6 +6426,33 @@ func NewLinkHelloRequestWithBody(server string, contentType string, body io.Read
 	return req, nil
 }
 
+// NewGetMetricsRequest constructs an http.Request for the GetMetrics method
+func NewGetMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewJoinNodeRequest calls the generic JoinNode builder with application/json body
 func NewJoinNodeRequest(server string, body JoinNodeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3162,6 +6489,140 @@ func NewJoinNodeRequestWithBody(server string, contentType string, body io.Reade
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRevealNodeRequest calls the generic RevealNode builder with application/json body
+func NewRevealNodeRequest(server string, body RevealNodeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevealNodeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRevealNodeRequestWithBody constructs an http.Request for the RevealNode method, with any body, and a specified content type
+func NewRevealNodeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/join/reveal")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetJoinStateRequest constructs an http.Request for the GetJoinState method
+func NewGetJoinStateRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/join/state")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateNodeKeyRequest calls the generic RotateNodeKey builder with application/json body
+func NewRotateNodeKeyRequest(server string, body RotateNodeKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateNodeKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRotateNodeKeyRequestWithBody constructs an http.Request for the RotateNodeKey method, with any body, and a specified content type
+func NewRotateNodeKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLeaveNodeRequest constructs an http.Request for the LeaveNode method
+func NewLeaveNodeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/leave")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3347,6 +6808,188 @@ func NewEditNodeRequestWithBody(server string, node NodeID, contentType string, 
 	return req, nil
 }
 
+// NewApproveNodeRequest calls the generic ApproveNode builder with application/json body
+func NewApproveNodeRequest(server string, node NodeID, body ApproveNodeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveNodeRequestWithBody(server, node, "application/json", bodyReader)
+}
+
+// NewApproveNodeRequestWithBody constructs an http.Request for the ApproveNode method, with any body, and a specified content type
+func NewApproveNodeRequestWithBody(server string, node NodeID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "node", node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/nodes/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReinstateNodeRequest constructs an http.Request for the ReinstateNode method
+func NewReinstateNodeRequest(server string, node NodeID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "node", node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/nodes/%s/reinstate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOriginsRequest constructs an http.Request for the ListOrigins method
+func NewListOriginsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/origins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAllowOriginRequest calls the generic AllowOrigin builder with application/json body
+func NewAllowOriginRequest(server string, body AllowOriginJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAllowOriginRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAllowOriginRequestWithBody constructs an http.Request for the AllowOrigin method, with any body, and a specified content type
+func NewAllowOriginRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/origins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawOriginRequest constructs an http.Request for the WithdrawOrigin method
+func NewWithdrawOriginRequest(server string, origin ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "origin", origin, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/origins/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListPairingsRequest constructs an http.Request for the ListPairings method
 func NewListPairingsRequest(server string, params *ListPairingsParams) (*http.Request, error) {
 	var err error
@@ -3521,6 +7164,235 @@ func NewGetPairingRequest(server string, pairing ShortID) (*http.Request, error)
 	return req, nil
 }
 
+// NewListPasskeysRequest constructs an http.Request for the ListPasskeys method
+func NewListPasskeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/passkeys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePasskeyRequest calls the generic CreatePasskey builder with application/json body
+func NewCreatePasskeyRequest(server string, body CreatePasskeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePasskeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePasskeyRequestWithBody constructs an http.Request for the CreatePasskey method, with any body, and a specified content type
+func NewCreatePasskeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/passkeys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStartPasskeyRequest constructs an http.Request for the StartPasskey method
+func NewStartPasskeyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/passkeys/challenge")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeletePasskeyRequest constructs an http.Request for the DeletePasskey method
+func NewDeletePasskeyRequest(server string, passkey ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "passkey", passkey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/passkeys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPermissionsRequest constructs an http.Request for the ListPermissions method
+func NewListPermissionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/permissions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePermissionRequest calls the generic CreatePermission builder with application/json body
+func NewCreatePermissionRequest(server string, body CreatePermissionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePermissionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePermissionRequestWithBody constructs an http.Request for the CreatePermission method, with any body, and a specified content type
+func NewCreatePermissionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/permissions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeletePermissionRequest constructs an http.Request for the DeletePermission method
+func NewDeletePermissionRequest(server string, permission ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "permission", permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/permissions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListScannersRequest constructs an http.Request for the ListScanners method
 func NewListScannersRequest(server string, params *ListScannersParams) (*http.Request, error) {
 	var err error
@@ -3621,6 +7493,53 @@ func NewGetScannerRequest(server string, scanner ScannerPath) (*http.Request, er
 	return req, nil
 }
 
+// NewEditScannerRequest calls the generic EditScanner builder with application/json body
+func NewEditScannerRequest(server string, scanner ScannerPath, body EditScannerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditScannerRequestWithBody(server, scanner, "application/json", bodyReader)
+}
+
+// NewEditScannerRequestWithBody constructs an http.Request for the EditScanner method, with any body, and a specified content type
+func NewEditScannerRequestWithBody(server string, scanner ScannerPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scanner", scanner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/scanners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetCapabilitiesRequest constructs an http.Request for the GetCapabilities method
 func NewGetCapabilitiesRequest(server string, scanner ScannerPath) (*http.Request, error) {
 	var err error
@@ -3715,6 +7634,53 @@ func NewCreateJobRequestWithBody(server string, scanner ScannerPath, params *Cre
 	return req, nil
 }
 
+// NewReleaseAtScannerRequest calls the generic ReleaseAtScanner builder with application/json body
+func NewReleaseAtScannerRequest(server string, scanner ScannerPath, body ReleaseAtScannerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseAtScannerRequestWithBody(server, scanner, "application/json", bodyReader)
+}
+
+// NewReleaseAtScannerRequestWithBody constructs an http.Request for the ReleaseAtScanner method, with any body, and a specified content type
+func NewReleaseAtScannerRequestWithBody(server string, scanner ScannerPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scanner", scanner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/scanners/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetStatusRequest constructs an http.Request for the GetStatus method
 func NewGetStatusRequest(server string, scanner ScannerPath) (*http.Request, error) {
 	var err error
@@ -3742,6 +7708,74 @@ func NewGetStatusRequest(server string, scanner ScannerPath) (*http.Request, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetStickerRequest constructs an http.Request for the GetSticker method
+func NewGetStickerRequest(server string, scanner ScannerPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scanner", scanner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/scanners/%s/sticker", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRenewStickerRequest constructs an http.Request for the RenewSticker method
+func NewRenewStickerRequest(server string, scanner ScannerPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scanner", scanner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/scanners/%s/sticker", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3970,6 +8004,764 @@ func NewDeleteSessionRequest(server string, session ShortID) (*http.Request, err
 	return req, nil
 }
 
+// NewGetSetupRequest constructs an http.Request for the GetSetup method
+func NewGetSetupRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteSetupCertificateRequest constructs an http.Request for the DeleteSetupCertificate method
+func NewDeleteSetupCertificateRequest(server string, slot string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "slot", slot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutSetupCertificateRequest calls the generic PutSetupCertificate builder with application/json body
+func NewPutSetupCertificateRequest(server string, slot string, body PutSetupCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSetupCertificateRequestWithBody(server, slot, "application/json", bodyReader)
+}
+
+// NewPutSetupCertificateRequestWithBody constructs an http.Request for the PutSetupCertificate method, with any body, and a specified content type
+func NewPutSetupCertificateRequestWithBody(server string, slot string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "slot", slot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/certificates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSetupChangesRequest constructs an http.Request for the ListSetupChanges method
+func NewListSetupChangesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeSetupRequest calls the generic ChangeSetup builder with application/json body
+func NewChangeSetupRequest(server string, body ChangeSetupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeSetupRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeSetupRequestWithBody constructs an http.Request for the ChangeSetup method, with any body, and a specified content type
+func NewChangeSetupRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewKeepSetupChangeRequest constructs an http.Request for the KeepSetupChange method
+func NewKeepSetupChangeRequest(server string, change ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "change", change, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/changes/%s/keep", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUndoSetupChangeRequest constructs an http.Request for the UndoSetupChange method
+func NewUndoSetupChangeRequest(server string, change ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "change", change, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/changes/%s/undo", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLeaveSetupGatewayRequest constructs an http.Request for the LeaveSetupGateway method
+func NewLeaveSetupGatewayRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/gateway")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewJoinSetupGatewayRequest calls the generic JoinSetupGateway builder with application/json body
+func NewJoinSetupGatewayRequest(server string, body JoinSetupGatewayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewJoinSetupGatewayRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewJoinSetupGatewayRequestWithBody constructs an http.Request for the JoinSetupGateway method, with any body, and a specified content type
+func NewJoinSetupGatewayRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/setup/gateway")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetSignInRequest constructs an http.Request for the GetSignIn method
+func NewGetSignInRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sign-in")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartOIDCRequest constructs an http.Request for the StartOIDC method
+func NewStartOIDCRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sign-in/oidc")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartPasskeySignInRequest constructs an http.Request for the StartPasskeySignIn method
+func NewStartPasskeySignInRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sign-in/passkey")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTicketRequest calls the generic CreateTicket builder with application/json body
+func NewCreateTicketRequest(server string, body CreateTicketJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTicketRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTicketRequestWithBody constructs an http.Request for the CreateTicket method, with any body, and a specified content type
+func NewCreateTicketRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/tickets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListTokensRequest constructs an http.Request for the ListTokens method
+func NewListTokensRequest(server string, params *ListTokensParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTokenRequest calls the generic CreateToken builder with application/json body
+func NewCreateTokenRequest(server string, body CreateTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTokenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTokenRequestWithBody constructs an http.Request for the CreateToken method, with any body, and a specified content type
+func NewCreateTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteTokenRequest constructs an http.Request for the DeleteToken method
+func NewDeleteTokenRequest(server string, token ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token", token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/tokens/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUsersRequest constructs an http.Request for the ListUsers method
+func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateUserRequest calls the generic CreateUser builder with application/json body
+func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateUserRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateUserRequestWithBody constructs an http.Request for the CreateUser method, with any body, and a specified content type
+func NewCreateUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteUserRequest constructs an http.Request for the DeleteUser method
+func NewDeleteUserRequest(server string, user ShortID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditUserRequest calls the generic EditUser builder with application/json body
+func NewEditUserRequest(server string, user ShortID, body EditUserJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditUserRequestWithBody(server, user, "application/json", bodyReader)
+}
+
+// NewEditUserRequestWithBody constructs an http.Request for the EditUser method, with any body, and a specified content type
+func NewEditUserRequestWithBody(server string, user ShortID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -4013,6 +8805,72 @@ func WithBaseURL(baseURL string) ClientOption {
 
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
+
+	// ListAuditWithResponse What was done here, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /audit (the `ListAudit` operationId).
+	ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error)
+
+	// ExportAuditWithResponse The whole chain as JSON lines, with its signed heads
+	//
+	// `platen audit verify FILE` checks it anywhere.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /audit/export (the `ExportAudit` operationId).
+	ExportAuditWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportAuditResponse, error)
+
+	// ListCertificatesWithResponse Certificates of this end and when they end
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /certificates (the `ListCertificates` operationId).
+	ListCertificatesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCertificatesResponse, error)
+
+	// CreateDeviceGrantWithBodyWithResponse Ask for a sign-in of a program without a browser
+	//
+	// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+	// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+	CreateDeviceGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDeviceGrantResponse, error)
+
+	// CreateDeviceGrantWithResponse Ask for a sign-in of a program without a browser
+	//
+	// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+	// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+	CreateDeviceGrantWithResponse(ctx context.Context, body CreateDeviceGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDeviceGrantResponse, error)
+
+	// DenyDeviceGrantWithResponse Refuse it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /device-grants/{code} (the `DenyDeviceGrant` operationId).
+	DenyDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*DenyDeviceGrantResponse, error)
+
+	// GetDeviceGrantWithResponse Which program asks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /device-grants/{code} (the `GetDeviceGrant` operationId).
+	GetDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*GetDeviceGrantResponse, error)
+
+	// AllowDeviceGrantWithResponse Let the program in, as the caller
+	//
+	// The program gets a session of the caller's user with the caller's role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /device-grants/{code}/allow (the `AllowDeviceGrant` operationId).
+	AllowDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*AllowDeviceGrantResponse, error)
 
 	// ListDocumentsWithResponse The caller's documents, last changed first
 	//
@@ -4088,6 +8946,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /events (the `GetEvents` operationId).
 	GetEventsWithResponse(ctx context.Context, params *GetEventsParams, reqEditors ...RequestEditorFn) (*GetEventsResponse, error)
+
+	// CancelRotationWithResponse Drop a key that was announced (gateway)
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /identity/rotation (the `CancelRotation` operationId).
+	CancelRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CancelRotationResponse, error)
+
+	// GetRotationWithResponse This end's key and the one that is to follow
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /identity/rotation (the `GetRotation` operationId).
+	GetRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRotationResponse, error)
+
+	// StartRotationWithResponse Change to a new key
+	//
+	// A node changes at once; its gateway takes the new key because the old one signed it. A gateway announces its next key to its nodes
+	// and changes after seven days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
+	StartRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartRotationResponse, error)
 
 	// ListJobsWithResponse The caller's jobs, newest first
 	//
@@ -4170,6 +9052,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{job}/pages/{n}/ack (the `AckPage` operationId).
 	AckPageWithResponse(ctx context.Context, job JobPath, n PageNumber, body AckPageJSONRequestBody, reqEditors ...RequestEditorFn) (*AckPageResponse, error)
 
+	// ReleaseJobWithBodyWithResponse Release a held job, standing at the scanner
+	//
+	// The owner sends the presence of the scanner's sticker; operators need none.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJobWithBodyWithResponse(ctx context.Context, job JobPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error)
+
+	// ReleaseJobWithResponse Release a held job, standing at the scanner
+	//
+	// The owner sends the presence of the scanner's sticker; operators need none.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJobWithResponse(ctx context.Context, job JobPath, body ReleaseJobJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error)
+
 	// ResumeJobWithResponse Go on after a jam, an empty feeder, a restart, or with the next sheet on the glass
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4250,9 +9150,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /link/hello (the `LinkHello` operationId).
 	LinkHelloWithResponse(ctx context.Context, body LinkHelloJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkHelloResponse, error)
 
+	// GetMetricsWithResponse Metrics in the Prometheus text format
+	//
+	// For administrators; give Prometheus an API token.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /metrics (the `GetMetrics` operationId).
+	GetMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMetricsResponse, error)
+
 	// JoinNodeWithBodyWithResponse Enrol a node (mutual TLS with the node's key)
 	//
-	// The node's identity is the key of its TLS certificate; the body holds the token.
+	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4261,12 +9170,58 @@ type ClientWithResponsesInterface interface {
 
 	// JoinNodeWithResponse Enrol a node (mutual TLS with the node's key)
 	//
-	// The node's identity is the key of its TLS certificate; the body holds the token.
+	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /node/join (the `JoinNode` operationId).
 	JoinNodeWithResponse(ctx context.Context, body JoinNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*JoinNodeResponse, error)
+
+	// RevealNodeWithBodyWithResponse Second step of asking to be approved
+	//
+	// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+	RevealNodeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevealNodeResponse, error)
+
+	// RevealNodeWithResponse Second step of asking to be approved
+	//
+	// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+	RevealNodeWithResponse(ctx context.Context, body RevealNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*RevealNodeResponse, error)
+
+	// GetJoinStateWithResponse Whether the node was approved; held up to 20 seconds
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /node/join/state (the `GetJoinState` operationId).
+	GetJoinStateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJoinStateResponse, error)
+
+	// RotateNodeKeyWithBodyWithResponse Change the node's key (mutual TLS with the old one)
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+	RotateNodeKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateNodeKeyResponse, error)
+
+	// RotateNodeKeyWithResponse Change the node's key (mutual TLS with the old one)
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+	RotateNodeKeyWithResponse(ctx context.Context, body RotateNodeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateNodeKeyResponse, error)
+
+	// LeaveNodeWithResponse The node leaves (mutual TLS)
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
+	LeaveNodeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveNodeResponse, error)
 
 	// ListNodesWithResponse Nodes of the gateway
 	//
@@ -4291,19 +9246,80 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /nodes/{node} (the `GetNode` operationId).
 	GetNodeWithResponse(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*GetNodeResponse, error)
 
-	// EditNodeWithBodyWithResponse Rename a node
+	// EditNodeWithBodyWithResponse Name, label or drain a node
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /nodes/{node} (the `EditNode` operationId).
 	EditNodeWithBodyWithResponse(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditNodeResponse, error)
 
-	// EditNodeWithResponse Rename a node
+	// EditNodeWithResponse Name, label or drain a node
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /nodes/{node} (the `EditNode` operationId).
 	EditNodeWithResponse(ctx context.Context, node NodeID, body EditNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*EditNodeResponse, error)
+
+	// ApproveNodeWithBodyWithResponse Let a node in that waits for approval
+	//
+	// `check` is what both ends show: a person has compared it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+	ApproveNodeWithBodyWithResponse(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveNodeResponse, error)
+
+	// ApproveNodeWithResponse Let a node in that waits for approval
+	//
+	// `check` is what both ends show: a person has compared it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+	ApproveNodeWithResponse(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveNodeResponse, error)
+
+	// ReinstateNodeWithResponse Trust a quarantined node again
+	//
+	// The next link that comes with its key is taken for the right one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
+	ReinstateNodeWithResponse(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*ReinstateNodeResponse, error)
+
+	// ListOriginsWithResponse Web pages of others that may scan here
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /origins (the `ListOrigins` operationId).
+	ListOriginsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOriginsResponse, error)
+
+	// AllowOriginWithBodyWithResponse Allow an origin
+	//
+	// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /origins (the `AllowOrigin` operationId).
+	AllowOriginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AllowOriginResponse, error)
+
+	// AllowOriginWithResponse Allow an origin
+	//
+	// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /origins (the `AllowOrigin` operationId).
+	AllowOriginWithResponse(ctx context.Context, body AllowOriginJSONRequestBody, reqEditors ...RequestEditorFn) (*AllowOriginResponse, error)
+
+	// WithdrawOriginWithResponse Withdraw what a person allowed
+	//
+	// The origin's sessions end at once. Origins of the configuration are changed there.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /origins/{origin} (the `WithdrawOrigin` operationId).
+	WithdrawOriginWithResponse(ctx context.Context, origin ShortID, reqEditors ...RequestEditorFn) (*WithdrawOriginResponse, error)
 
 	// ListPairingsWithResponse Pairing codes that are still open
 	//
@@ -4314,7 +9330,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePairingWithBodyWithResponse Make a pairing code
 	//
-	// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+	// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4323,7 +9339,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePairingWithResponse Make a pairing code
 	//
-	// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+	// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4344,6 +9360,74 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /pairings/{pairing} (the `GetPairing` operationId).
 	GetPairingWithResponse(ctx context.Context, pairing ShortID, reqEditors ...RequestEditorFn) (*GetPairingResponse, error)
 
+	// ListPasskeysWithResponse The caller's passkeys
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /passkeys (the `ListPasskeys` operationId).
+	ListPasskeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPasskeysResponse, error)
+
+	// CreatePasskeyWithBodyWithResponse Add a passkey, with what the browser answered
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+	CreatePasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePasskeyResponse, error)
+
+	// CreatePasskeyWithResponse Add a passkey, with what the browser answered
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+	CreatePasskeyWithResponse(ctx context.Context, body CreatePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePasskeyResponse, error)
+
+	// StartPasskeyWithResponse Begin to add a passkey
+	//
+	// `options` is what `navigator.credentials.create` takes as `publicKey`. Passkeys need a name: there are none on bare addresses.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /passkeys/challenge (the `StartPasskey` operationId).
+	StartPasskeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartPasskeyResponse, error)
+
+	// DeletePasskeyWithResponse Remove one of the caller's passkeys
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /passkeys/{passkey} (the `DeletePasskey` operationId).
+	DeletePasskeyWithResponse(ctx context.Context, passkey ShortID, reqEditors ...RequestEditorFn) (*DeletePasskeyResponse, error)
+
+	// ListPermissionsWithResponse Who may use which scanner
+	//
+	// A scanner that no permission names is open to every role: users and kiosks may see it and scan, operators configure it too. One
+	// that a permission names is open only to those that are named for it, and to administrators.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /permissions (the `ListPermissions` operationId).
+	ListPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPermissionsResponse, error)
+
+	// CreatePermissionWithBodyWithResponse Add a permission
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /permissions (the `CreatePermission` operationId).
+	CreatePermissionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePermissionResponse, error)
+
+	// CreatePermissionWithResponse Add a permission
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /permissions (the `CreatePermission` operationId).
+	CreatePermissionWithResponse(ctx context.Context, body CreatePermissionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePermissionResponse, error)
+
+	// DeletePermissionWithResponse Remove a permission
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
+	DeletePermissionWithResponse(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*DeletePermissionResponse, error)
+
 	// ListScannersWithResponse Scanners of this node, or of all nodes of the gateway
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4357,6 +9441,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /scanners/{scanner} (the `GetScanner` operationId).
 	GetScannerWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*GetScannerResponse, error)
+
+	// EditScannerWithBodyWithResponse Name it, place it, hold its jobs
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+	EditScannerWithBodyWithResponse(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditScannerResponse, error)
+
+	// EditScannerWithResponse Name it, place it, hold its jobs
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+	EditScannerWithResponse(ctx context.Context, scanner ScannerPath, body EditScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*EditScannerResponse, error)
 
 	// GetCapabilitiesWithResponse What the scanner can do
 	//
@@ -4387,12 +9485,46 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /scanners/{scanner}/jobs (the `CreateJob` operationId).
 	CreateJobWithResponse(ctx context.Context, scanner ScannerPath, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
 
+	// ReleaseAtScannerWithBodyWithResponse Release a held job at the scanner with its code
+	//
+	// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+	ReleaseAtScannerWithBodyWithResponse(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseAtScannerResponse, error)
+
+	// ReleaseAtScannerWithResponse Release a held job at the scanner with its code
+	//
+	// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+	ReleaseAtScannerWithResponse(ctx context.Context, scanner ScannerPath, body ReleaseAtScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseAtScannerResponse, error)
+
 	// GetStatusWithResponse The scanner's state now, its feeder included
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /scanners/{scanner}/status (the `GetStatus` operationId).
 	GetStatusWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*GetStatusResponse, error)
+
+	// GetStickerWithResponse The QR code that is put up at a scanner
+	//
+	// Whoever has it has stood at the scanner. It opens the app there and releases the held jobs of who opened it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /scanners/{scanner}/sticker (the `GetSticker` operationId).
+	GetStickerWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*GetStickerResponse, error)
+
+	// RenewStickerWithResponse Make a new QR code; the old one works no more
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /scanners/{scanner}/sticker (the `RenewSticker` operationId).
+	RenewStickerWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*RenewStickerResponse, error)
 
 	// GetServiceWithResponse What answers here
 	//
@@ -4410,20 +9542,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /sessions (the `ListSessions` operationId).
 	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
 
-	// CreateSessionWithBodyWithResponse Redeem a pairing code
+	// CreateSessionWithBodyWithResponse Sign in
 	//
 	// Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-	// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+	// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+	// HTTP, except on loopback or where AllowPlainHTTP is set.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /sessions (the `CreateSession` operationId).
 	CreateSessionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSessionResponse, error)
 
-	// CreateSessionWithResponse Redeem a pairing code
+	// CreateSessionWithResponse Sign in
 	//
 	// Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-	// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+	// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+	// HTTP, except on loopback or where AllowPlainHTTP is set.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4450,6 +9584,550 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /sessions/{session} (the `DeleteSession` operationId).
 	DeleteSessionWithResponse(ctx context.Context, session ShortID, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
+
+	// GetSetupWithResponse Everything that the setup page shows
+	//
+	// The setup resources exist on the setup ports only, and only where EnableWebSetup is set.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /setup (the `GetSetup` operationId).
+	GetSetupWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSetupResponse, error)
+
+	// DeleteSetupCertificateWithResponse Back to the certificate of Platen's own CA
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /setup/certificates/{slot} (the `DeleteSetupCertificate` operationId).
+	DeleteSetupCertificateWithResponse(ctx context.Context, slot string, reqEditors ...RequestEditorFn) (*DeleteSetupCertificateResponse, error)
+
+	// PutSetupCertificateWithBodyWithResponse Use one's own certificate
+	//
+	// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+	PutSetupCertificateWithBodyWithResponse(ctx context.Context, slot string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSetupCertificateResponse, error)
+
+	// PutSetupCertificateWithResponse Use one's own certificate
+	//
+	// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+	PutSetupCertificateWithResponse(ctx context.Context, slot string, body PutSetupCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSetupCertificateResponse, error)
+
+	// ListSetupChangesWithResponse Changes made here, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /setup/changes (the `ListSetupChanges` operationId).
+	ListSetupChangesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSetupChangesResponse, error)
+
+	// ChangeSetupWithBodyWithResponse Change settings
+	//
+	// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+	// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+	// its plan has `until`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+	ChangeSetupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeSetupResponse, error)
+
+	// ChangeSetupWithResponse Change settings
+	//
+	// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+	// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+	// its plan has `until`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+	ChangeSetupWithResponse(ctx context.Context, body ChangeSetupJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeSetupResponse, error)
+
+	// KeepSetupChangeWithResponse Keep a change that would revert by itself
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/changes/{change}/keep (the `KeepSetupChange` operationId).
+	KeepSetupChangeWithResponse(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*KeepSetupChangeResponse, error)
+
+	// UndoSetupChangeWithResponse Put back what was before the change
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/changes/{change}/undo (the `UndoSetupChange` operationId).
+	UndoSetupChangeWithResponse(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*UndoSetupChangeResponse, error)
+
+	// LeaveSetupGatewayWithResponse Leave the gateway (node)
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /setup/gateway (the `LeaveSetupGateway` operationId).
+	LeaveSetupGatewayWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveSetupGatewayResponse, error)
+
+	// JoinSetupGatewayWithBodyWithResponse Join a gateway (node)
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+	JoinSetupGatewayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JoinSetupGatewayResponse, error)
+
+	// JoinSetupGatewayWithResponse Join a gateway (node)
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+	JoinSetupGatewayWithResponse(ctx context.Context, body JoinSetupGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*JoinSetupGatewayResponse, error)
+
+	// GetSignInWithResponse Ways to sign in here
+	//
+	// What a sign-in page offers. It tells nothing of who has signed in.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sign-in (the `GetSignIn` operationId).
+	GetSignInWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSignInResponse, error)
+
+	// StartOIDCWithResponse Begin to sign in at the office's identity provider
+	//
+	// Authorization code flow with PKCE (RFC 7636). The page keeps `flow` and sends the browser to `url`; the provider
+	// sends it back to the app's page `/sign-in/done` with `code` and `state`, which that page gives to `POST /sessions`. For our own
+	// pages only. A flow lives ten minutes and works once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sign-in/oidc (the `StartOIDC` operationId).
+	StartOIDCWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartOIDCResponse, error)
+
+	// StartPasskeySignInWithResponse Begin to sign in with a passkey
+	//
+	// `options` is what `navigator.credentials.get` takes as `publicKey`, in the JSON form of WebAuthn Level 3. For our own pages only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sign-in/passkey (the `StartPasskeySignIn` operationId).
+	StartPasskeySignInWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartPasskeySignInResponse, error)
+
+	// CreateTicketWithBodyWithResponse A link that fetches one resource once, without a session
+	//
+	// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+	// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tickets (the `CreateTicket` operationId).
+	CreateTicketWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTicketResponse, error)
+
+	// CreateTicketWithResponse A link that fetches one resource once, without a session
+	//
+	// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+	// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tickets (the `CreateTicket` operationId).
+	CreateTicketWithResponse(ctx context.Context, body CreateTicketJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTicketResponse, error)
+
+	// ListTokensWithResponse API tokens of machines
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /tokens (the `ListTokens` operationId).
+	ListTokensWithResponse(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error)
+
+	// CreateTokenWithBodyWithResponse Make an API token
+	//
+	// A bearer token for one machine, with a role and an end. It is stored as a hash.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tokens (the `CreateToken` operationId).
+	CreateTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+
+	// CreateTokenWithResponse Make an API token
+	//
+	// A bearer token for one machine, with a role and an end. It is stored as a hash.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tokens (the `CreateToken` operationId).
+	CreateTokenWithResponse(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+
+	// DeleteTokenWithResponse Revoke an API token
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /tokens/{token} (the `DeleteToken` operationId).
+	DeleteTokenWithResponse(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*DeleteTokenResponse, error)
+
+	// ListUsersWithResponse People
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /users (the `ListUsers` operationId).
+	ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
+
+	// CreateUserWithBodyWithResponse Add a person
+	//
+	// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users (the `CreateUser` operationId).
+	CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+
+	// CreateUserWithResponse Add a person
+	//
+	// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users (the `CreateUser` operationId).
+	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+
+	// DeleteUserWithResponse Remove a person with their sessions and passkeys
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
+	DeleteUserWithResponse(ctx context.Context, user ShortID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error)
+
+	// EditUserWithBodyWithResponse Rename, give another role or groups, lock out
+	//
+	// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+	EditUserWithBodyWithResponse(ctx context.Context, user ShortID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditUserResponse, error)
+
+	// EditUserWithResponse Rename, give another role or groups, lock out
+	//
+	// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+	EditUserWithResponse(ctx context.Context, user ShortID, body EditUserJSONRequestBody, reqEditors ...RequestEditorFn) (*EditUserResponse, error)
+}
+
+type ListAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditResponse) GetJSON200() *AuditList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAuditResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCertificatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CertificateList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCertificatesResponse) GetJSON200() *CertificateList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCertificatesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCertificatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCertificatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCertificatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCertificatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateDeviceGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *DeviceGrant
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDeviceGrantResponse) GetJSON201() *DeviceGrant {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateDeviceGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDeviceGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDeviceGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDeviceGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDeviceGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DenyDeviceGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DenyDeviceGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DenyDeviceGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DenyDeviceGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DenyDeviceGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DenyDeviceGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDeviceGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeviceGrant
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDeviceGrantResponse) GetJSON200() *DeviceGrant {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDeviceGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDeviceGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDeviceGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDeviceGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDeviceGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AllowDeviceGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AllowDeviceGrantResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AllowDeviceGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AllowDeviceGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AllowDeviceGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AllowDeviceGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListDocumentsResponse struct {
@@ -4775,6 +10453,143 @@ func (r GetEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelRotationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelRotationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelRotationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelRotationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelRotationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelRotationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetRotationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rotation
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRotationResponse) GetJSON200() *Rotation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRotationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRotationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRotationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRotationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRotationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartRotationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rotation
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StartRotationResponse) GetJSON200() *Rotation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartRotationResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartRotationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartRotationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartRotationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartRotationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5203,6 +11018,54 @@ func (r AckPageResponse) ContentType() string {
 	return ""
 }
 
+type ReleaseJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseJobResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseJobResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ResumeJobResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5525,11 +11388,54 @@ func (r LinkHelloResponse) ContentType() string {
 	return ""
 }
 
+type GetMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMetricsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type JoinNodeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Node
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *JoinWait
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
 }
@@ -5537,6 +11443,11 @@ type JoinNodeResponse struct {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r JoinNodeResponse) GetJSON201() *Node {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r JoinNodeResponse) GetJSON202() *JoinWait {
+	return r.JSON202
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5567,6 +11478,191 @@ func (r JoinNodeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r JoinNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevealNodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *JoinWait
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RevealNodeResponse) GetJSON202() *JoinWait {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevealNodeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevealNodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevealNodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevealNodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevealNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJoinStateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Node
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *JoinWait
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJoinStateResponse) GetJSON200() *Node {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r GetJoinStateResponse) GetJSON202() *JoinWait {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJoinStateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJoinStateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJoinStateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJoinStateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJoinStateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RotateNodeKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateNodeKeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateNodeKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateNodeKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateNodeKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateNodeKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaveNodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LeaveNodeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaveNodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaveNodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaveNodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaveNodeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5752,6 +11848,239 @@ func (r EditNodeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r EditNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveNodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Node
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveNodeResponse) GetJSON200() *Node {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveNodeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveNodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveNodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveNodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReinstateNodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Node
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReinstateNodeResponse) GetJSON200() *Node {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReinstateNodeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReinstateNodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReinstateNodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReinstateNodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReinstateNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOriginsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OriginList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOriginsResponse) GetJSON200() *OriginList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOriginsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOriginsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOriginsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOriginsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOriginsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AllowOriginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AllowedOrigin
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AllowOriginResponse) GetJSON201() *AllowedOrigin {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AllowOriginResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AllowOriginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AllowOriginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AllowOriginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AllowOriginResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawOriginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawOriginResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawOriginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawOriginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawOriginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawOriginResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5950,6 +12279,335 @@ func (r GetPairingResponse) ContentType() string {
 	return ""
 }
 
+type ListPasskeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PasskeyList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPasskeysResponse) GetJSON200() *PasskeyList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPasskeysResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPasskeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPasskeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPasskeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPasskeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreatePasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Passkey
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePasskeyResponse) GetJSON201() *Passkey {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreatePasskeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartPasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PasskeyChallenge
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r StartPasskeyResponse) GetJSON201() *PasskeyChallenge {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartPasskeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartPasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartPasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartPasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartPasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeletePasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeletePasskeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeletePasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeletePasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeletePasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeletePasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PermissionList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPermissionsResponse) GetJSON200() *PermissionList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPermissionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPermissionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPermissionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePermissionResponse201Headers the declared response headers of an HTTP 201 response for CreatePermission
+type CreatePermissionResponse201Headers struct {
+	Location string
+}
+
+type CreatePermissionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Permission
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePermissionResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePermissionResponse) GetJSON201() *Permission {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreatePermissionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePermissionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePermissionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePermissionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePermissionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeletePermissionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeletePermissionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeletePermissionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeletePermissionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeletePermissionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeletePermissionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListScannersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6040,6 +12698,54 @@ func (r GetScannerResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetScannerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Scanner
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditScannerResponse) GetJSON200() *Scanner {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditScannerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditScannerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditScannerResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6149,6 +12855,47 @@ func (r CreateJobResponse) ContentType() string {
 	return ""
 }
 
+type ReleaseAtScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseAtScannerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseAtScannerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseAtScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseAtScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseAtScannerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetStatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6191,6 +12938,102 @@ func (r GetStatusResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetStickerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sticker
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStickerResponse) GetJSON200() *Sticker {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStickerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStickerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStickerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStickerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStickerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RenewStickerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sticker
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RenewStickerResponse) GetJSON200() *Sticker {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RenewStickerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RenewStickerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RenewStickerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RenewStickerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RenewStickerResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6478,6 +13321,1066 @@ func (r DeleteSessionResponse) ContentType() string {
 	return ""
 }
 
+type GetSetupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Setup
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSetupResponse) GetJSON200() *Setup {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSetupResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSetupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSetupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSetupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSetupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteSetupCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteSetupCertificateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSetupCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSetupCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSetupCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSetupCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutSetupCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Certificate
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutSetupCertificateResponse) GetJSON200() *Certificate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutSetupCertificateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutSetupCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutSetupCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutSetupCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutSetupCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSetupChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SetupChangeList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSetupChangesResponse) GetJSON200() *SetupChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSetupChangesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSetupChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSetupChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSetupChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSetupChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangeSetupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SetupChange
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SetupChange
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeSetupResponse) GetJSON200() *SetupChange {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeSetupResponse) GetJSON201() *SetupChange {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeSetupResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeSetupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeSetupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeSetupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeSetupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type KeepSetupChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SetupChange
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r KeepSetupChangeResponse) GetJSON200() *SetupChange {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r KeepSetupChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r KeepSetupChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r KeepSetupChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r KeepSetupChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r KeepSetupChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UndoSetupChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SetupChange
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UndoSetupChangeResponse) GetJSON200() *SetupChange {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UndoSetupChangeResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UndoSetupChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UndoSetupChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UndoSetupChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UndoSetupChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaveSetupGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LeaveSetupGatewayResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaveSetupGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaveSetupGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaveSetupGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaveSetupGatewayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type JoinSetupGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r JoinSetupGatewayResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r JoinSetupGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r JoinSetupGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r JoinSetupGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r JoinSetupGatewayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignIn
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSignInResponse) GetJSON200() *SignIn {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSignInResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSignInResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSignInResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartOIDCResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *OIDCStart
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r StartOIDCResponse) GetJSON201() *OIDCStart {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartOIDCResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartOIDCResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartOIDCResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartOIDCResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartOIDCResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartPasskeySignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PasskeyChallenge
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r StartPasskeySignInResponse) GetJSON201() *PasskeyChallenge {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartPasskeySignInResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartPasskeySignInResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartPasskeySignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartPasskeySignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartPasskeySignInResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateTicketResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ticket
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTicketResponse) GetJSON201() *Ticket {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateTicketResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTicketResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTicketResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTicketResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTicketResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTokensResponse) GetJSON200() *TokenList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTokensResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTokensResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTokensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTokenResponse201Headers the declared response headers of an HTTP 201 response for CreateToken
+type CreateTokenResponse201Headers struct {
+	Location string
+}
+
+type CreateTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Token
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTokenResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTokenResponse) GetJSON201() *Token {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateTokenResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteTokenResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListUsersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUsersResponse) GetJSON200() *UserList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListUsersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUsersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUsersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUsersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUsersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateUserResponse201Headers the declared response headers of an HTTP 201 response for CreateUser
+type CreateUserResponse201Headers struct {
+	Location string
+}
+
+type CreateUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *User
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateUserResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateUserResponse) GetJSON201() *User {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateUserResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteUserResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *User
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditUserResponse) GetJSON200() *User {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditUserResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAuditWithResponse What was done here, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /audit (the `ListAudit` operationId).
+func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error) {
+	rsp, err := c.ListAudit(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditResponse(rsp)
+}
+
+// ExportAuditWithResponse The whole chain as JSON lines, with its signed heads
+//
+// `platen audit verify FILE` checks it anywhere.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /audit/export (the `ExportAudit` operationId).
+func (c *ClientWithResponses) ExportAuditWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportAuditResponse, error) {
+	rsp, err := c.ExportAudit(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAuditResponse(rsp)
+}
+
+// ListCertificatesWithResponse Certificates of this end and when they end
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /certificates (the `ListCertificates` operationId).
+func (c *ClientWithResponses) ListCertificatesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCertificatesResponse, error) {
+	rsp, err := c.ListCertificates(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCertificatesResponse(rsp)
+}
+
+// CreateDeviceGrantWithBodyWithResponse Ask for a sign-in of a program without a browser
+//
+// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+func (c *ClientWithResponses) CreateDeviceGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDeviceGrantResponse, error) {
+	rsp, err := c.CreateDeviceGrantWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDeviceGrantResponse(rsp)
+}
+
+// CreateDeviceGrantWithResponse Ask for a sign-in of a program without a browser
+//
+// As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+// and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /device-grants (the `CreateDeviceGrant` operationId).
+func (c *ClientWithResponses) CreateDeviceGrantWithResponse(ctx context.Context, body CreateDeviceGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDeviceGrantResponse, error) {
+	rsp, err := c.CreateDeviceGrant(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDeviceGrantResponse(rsp)
+}
+
+// DenyDeviceGrantWithResponse Refuse it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /device-grants/{code} (the `DenyDeviceGrant` operationId).
+func (c *ClientWithResponses) DenyDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*DenyDeviceGrantResponse, error) {
+	rsp, err := c.DenyDeviceGrant(ctx, code, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDenyDeviceGrantResponse(rsp)
+}
+
+// GetDeviceGrantWithResponse Which program asks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /device-grants/{code} (the `GetDeviceGrant` operationId).
+func (c *ClientWithResponses) GetDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*GetDeviceGrantResponse, error) {
+	rsp, err := c.GetDeviceGrant(ctx, code, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDeviceGrantResponse(rsp)
+}
+
+// AllowDeviceGrantWithResponse Let the program in, as the caller
+//
+// The program gets a session of the caller's user with the caller's role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /device-grants/{code}/allow (the `AllowDeviceGrant` operationId).
+func (c *ClientWithResponses) AllowDeviceGrantWithResponse(ctx context.Context, code Code, reqEditors ...RequestEditorFn) (*AllowDeviceGrantResponse, error) {
+	rsp, err := c.AllowDeviceGrant(ctx, code, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAllowDeviceGrantResponse(rsp)
+}
+
 // ListDocumentsWithResponse The caller's documents, last changed first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6605,6 +14508,48 @@ func (c *ClientWithResponses) GetEventsWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseGetEventsResponse(rsp)
+}
+
+// CancelRotationWithResponse Drop a key that was announced (gateway)
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /identity/rotation (the `CancelRotation` operationId).
+func (c *ClientWithResponses) CancelRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CancelRotationResponse, error) {
+	rsp, err := c.CancelRotation(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelRotationResponse(rsp)
+}
+
+// GetRotationWithResponse This end's key and the one that is to follow
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /identity/rotation (the `GetRotation` operationId).
+func (c *ClientWithResponses) GetRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRotationResponse, error) {
+	rsp, err := c.GetRotation(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRotationResponse(rsp)
+}
+
+// StartRotationWithResponse Change to a new key
+//
+// A node changes at once; its gateway takes the new key because the old one signed it. A gateway announces its next key to its nodes
+// and changes after seven days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
+func (c *ClientWithResponses) StartRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartRotationResponse, error) {
+	rsp, err := c.StartRotation(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRotationResponse(rsp)
 }
 
 // ListJobsWithResponse The caller's jobs, newest first
@@ -6748,6 +14693,36 @@ func (c *ClientWithResponses) AckPageWithResponse(ctx context.Context, job JobPa
 	return ParseAckPageResponse(rsp)
 }
 
+// ReleaseJobWithBodyWithResponse Release a held job, standing at the scanner
+//
+// The owner sends the presence of the scanner's sticker; operators need none.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *ClientWithResponses) ReleaseJobWithBodyWithResponse(ctx context.Context, job JobPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error) {
+	rsp, err := c.ReleaseJobWithBody(ctx, job, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseJobResponse(rsp)
+}
+
+// ReleaseJobWithResponse Release a held job, standing at the scanner
+//
+// The owner sends the presence of the scanner's sticker; operators need none.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *ClientWithResponses) ReleaseJobWithResponse(ctx context.Context, job JobPath, body ReleaseJobJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error) {
+	rsp, err := c.ReleaseJob(ctx, job, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseJobResponse(rsp)
+}
+
 // ResumeJobWithResponse Go on after a jam, an empty feeder, a restart, or with the next sheet on the glass
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6888,9 +14863,24 @@ func (c *ClientWithResponses) LinkHelloWithResponse(ctx context.Context, body Li
 	return ParseLinkHelloResponse(rsp)
 }
 
+// GetMetricsWithResponse Metrics in the Prometheus text format
+//
+// For administrators; give Prometheus an API token.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /metrics (the `GetMetrics` operationId).
+func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMetricsResponse, error) {
+	rsp, err := c.GetMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMetricsResponse(rsp)
+}
+
 // JoinNodeWithBodyWithResponse Enrol a node (mutual TLS with the node's key)
 //
-// The node's identity is the key of its TLS certificate; the body holds the token.
+// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6905,7 +14895,7 @@ func (c *ClientWithResponses) JoinNodeWithBodyWithResponse(ctx context.Context, 
 
 // JoinNodeWithResponse Enrol a node (mutual TLS with the node's key)
 //
-// The node's identity is the key of its TLS certificate; the body holds the token.
+// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6916,6 +14906,88 @@ func (c *ClientWithResponses) JoinNodeWithResponse(ctx context.Context, body Joi
 		return nil, err
 	}
 	return ParseJoinNodeResponse(rsp)
+}
+
+// RevealNodeWithBodyWithResponse Second step of asking to be approved
+//
+// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+func (c *ClientWithResponses) RevealNodeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevealNodeResponse, error) {
+	rsp, err := c.RevealNodeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevealNodeResponse(rsp)
+}
+
+// RevealNodeWithResponse Second step of asking to be approved
+//
+// The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/join/reveal (the `RevealNode` operationId).
+func (c *ClientWithResponses) RevealNodeWithResponse(ctx context.Context, body RevealNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*RevealNodeResponse, error) {
+	rsp, err := c.RevealNode(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevealNodeResponse(rsp)
+}
+
+// GetJoinStateWithResponse Whether the node was approved; held up to 20 seconds
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /node/join/state (the `GetJoinState` operationId).
+func (c *ClientWithResponses) GetJoinStateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJoinStateResponse, error) {
+	rsp, err := c.GetJoinState(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJoinStateResponse(rsp)
+}
+
+// RotateNodeKeyWithBodyWithResponse Change the node's key (mutual TLS with the old one)
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+func (c *ClientWithResponses) RotateNodeKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateNodeKeyResponse, error) {
+	rsp, err := c.RotateNodeKeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateNodeKeyResponse(rsp)
+}
+
+// RotateNodeKeyWithResponse Change the node's key (mutual TLS with the old one)
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/key (the `RotateNodeKey` operationId).
+func (c *ClientWithResponses) RotateNodeKeyWithResponse(ctx context.Context, body RotateNodeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateNodeKeyResponse, error) {
+	rsp, err := c.RotateNodeKey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateNodeKeyResponse(rsp)
+}
+
+// LeaveNodeWithResponse The node leaves (mutual TLS)
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/leave (the `LeaveNode` operationId).
+func (c *ClientWithResponses) LeaveNodeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveNodeResponse, error) {
+	rsp, err := c.LeaveNode(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaveNodeResponse(rsp)
 }
 
 // ListNodesWithResponse Nodes of the gateway
@@ -6959,7 +15031,7 @@ func (c *ClientWithResponses) GetNodeWithResponse(ctx context.Context, node Node
 	return ParseGetNodeResponse(rsp)
 }
 
-// EditNodeWithBodyWithResponse Rename a node
+// EditNodeWithBodyWithResponse Name, label or drain a node
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6972,7 +15044,7 @@ func (c *ClientWithResponses) EditNodeWithBodyWithResponse(ctx context.Context, 
 	return ParseEditNodeResponse(rsp)
 }
 
-// EditNodeWithResponse Rename a node
+// EditNodeWithResponse Name, label or drain a node
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6983,6 +15055,109 @@ func (c *ClientWithResponses) EditNodeWithResponse(ctx context.Context, node Nod
 		return nil, err
 	}
 	return ParseEditNodeResponse(rsp)
+}
+
+// ApproveNodeWithBodyWithResponse Let a node in that waits for approval
+//
+// `check` is what both ends show: a person has compared it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+func (c *ClientWithResponses) ApproveNodeWithBodyWithResponse(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveNodeResponse, error) {
+	rsp, err := c.ApproveNodeWithBody(ctx, node, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveNodeResponse(rsp)
+}
+
+// ApproveNodeWithResponse Let a node in that waits for approval
+//
+// `check` is what both ends show: a person has compared it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
+func (c *ClientWithResponses) ApproveNodeWithResponse(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveNodeResponse, error) {
+	rsp, err := c.ApproveNode(ctx, node, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveNodeResponse(rsp)
+}
+
+// ReinstateNodeWithResponse Trust a quarantined node again
+//
+// The next link that comes with its key is taken for the right one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
+func (c *ClientWithResponses) ReinstateNodeWithResponse(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*ReinstateNodeResponse, error) {
+	rsp, err := c.ReinstateNode(ctx, node, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReinstateNodeResponse(rsp)
+}
+
+// ListOriginsWithResponse Web pages of others that may scan here
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /origins (the `ListOrigins` operationId).
+func (c *ClientWithResponses) ListOriginsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOriginsResponse, error) {
+	rsp, err := c.ListOrigins(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOriginsResponse(rsp)
+}
+
+// AllowOriginWithBodyWithResponse Allow an origin
+//
+// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /origins (the `AllowOrigin` operationId).
+func (c *ClientWithResponses) AllowOriginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AllowOriginResponse, error) {
+	rsp, err := c.AllowOriginWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAllowOriginResponse(rsp)
+}
+
+// AllowOriginWithResponse Allow an origin
+//
+// Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /origins (the `AllowOrigin` operationId).
+func (c *ClientWithResponses) AllowOriginWithResponse(ctx context.Context, body AllowOriginJSONRequestBody, reqEditors ...RequestEditorFn) (*AllowOriginResponse, error) {
+	rsp, err := c.AllowOrigin(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAllowOriginResponse(rsp)
+}
+
+// WithdrawOriginWithResponse Withdraw what a person allowed
+//
+// The origin's sessions end at once. Origins of the configuration are changed there.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /origins/{origin} (the `WithdrawOrigin` operationId).
+func (c *ClientWithResponses) WithdrawOriginWithResponse(ctx context.Context, origin ShortID, reqEditors ...RequestEditorFn) (*WithdrawOriginResponse, error) {
+	rsp, err := c.WithdrawOrigin(ctx, origin, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOriginResponse(rsp)
 }
 
 // ListPairingsWithResponse Pairing codes that are still open
@@ -7000,7 +15175,7 @@ func (c *ClientWithResponses) ListPairingsWithResponse(ctx context.Context, para
 
 // CreatePairingWithBodyWithResponse Make a pairing code
 //
-// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7015,7 +15190,7 @@ func (c *ClientWithResponses) CreatePairingWithBodyWithResponse(ctx context.Cont
 
 // CreatePairingWithResponse Make a pairing code
 //
-// A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+// A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7054,6 +15229,128 @@ func (c *ClientWithResponses) GetPairingWithResponse(ctx context.Context, pairin
 	return ParseGetPairingResponse(rsp)
 }
 
+// ListPasskeysWithResponse The caller's passkeys
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /passkeys (the `ListPasskeys` operationId).
+func (c *ClientWithResponses) ListPasskeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPasskeysResponse, error) {
+	rsp, err := c.ListPasskeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPasskeysResponse(rsp)
+}
+
+// CreatePasskeyWithBodyWithResponse Add a passkey, with what the browser answered
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+func (c *ClientWithResponses) CreatePasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePasskeyResponse, error) {
+	rsp, err := c.CreatePasskeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePasskeyResponse(rsp)
+}
+
+// CreatePasskeyWithResponse Add a passkey, with what the browser answered
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /passkeys (the `CreatePasskey` operationId).
+func (c *ClientWithResponses) CreatePasskeyWithResponse(ctx context.Context, body CreatePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePasskeyResponse, error) {
+	rsp, err := c.CreatePasskey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePasskeyResponse(rsp)
+}
+
+// StartPasskeyWithResponse Begin to add a passkey
+//
+// `options` is what `navigator.credentials.create` takes as `publicKey`. Passkeys need a name: there are none on bare addresses.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /passkeys/challenge (the `StartPasskey` operationId).
+func (c *ClientWithResponses) StartPasskeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartPasskeyResponse, error) {
+	rsp, err := c.StartPasskey(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartPasskeyResponse(rsp)
+}
+
+// DeletePasskeyWithResponse Remove one of the caller's passkeys
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /passkeys/{passkey} (the `DeletePasskey` operationId).
+func (c *ClientWithResponses) DeletePasskeyWithResponse(ctx context.Context, passkey ShortID, reqEditors ...RequestEditorFn) (*DeletePasskeyResponse, error) {
+	rsp, err := c.DeletePasskey(ctx, passkey, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeletePasskeyResponse(rsp)
+}
+
+// ListPermissionsWithResponse Who may use which scanner
+//
+// A scanner that no permission names is open to every role: users and kiosks may see it and scan, operators configure it too. One
+// that a permission names is open only to those that are named for it, and to administrators.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /permissions (the `ListPermissions` operationId).
+func (c *ClientWithResponses) ListPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPermissionsResponse, error) {
+	rsp, err := c.ListPermissions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPermissionsResponse(rsp)
+}
+
+// CreatePermissionWithBodyWithResponse Add a permission
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /permissions (the `CreatePermission` operationId).
+func (c *ClientWithResponses) CreatePermissionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePermissionResponse, error) {
+	rsp, err := c.CreatePermissionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePermissionResponse(rsp)
+}
+
+// CreatePermissionWithResponse Add a permission
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /permissions (the `CreatePermission` operationId).
+func (c *ClientWithResponses) CreatePermissionWithResponse(ctx context.Context, body CreatePermissionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePermissionResponse, error) {
+	rsp, err := c.CreatePermission(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePermissionResponse(rsp)
+}
+
+// DeletePermissionWithResponse Remove a permission
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
+func (c *ClientWithResponses) DeletePermissionWithResponse(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*DeletePermissionResponse, error) {
+	rsp, err := c.DeletePermission(ctx, permission, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeletePermissionResponse(rsp)
+}
+
 // ListScannersWithResponse Scanners of this node, or of all nodes of the gateway
 //
 // Returns a wrapper object for the known response body format(s).
@@ -7078,6 +15375,32 @@ func (c *ClientWithResponses) GetScannerWithResponse(ctx context.Context, scanne
 		return nil, err
 	}
 	return ParseGetScannerResponse(rsp)
+}
+
+// EditScannerWithBodyWithResponse Name it, place it, hold its jobs
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+func (c *ClientWithResponses) EditScannerWithBodyWithResponse(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditScannerResponse, error) {
+	rsp, err := c.EditScannerWithBody(ctx, scanner, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditScannerResponse(rsp)
+}
+
+// EditScannerWithResponse Name it, place it, hold its jobs
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /scanners/{scanner} (the `EditScanner` operationId).
+func (c *ClientWithResponses) EditScannerWithResponse(ctx context.Context, scanner ScannerPath, body EditScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*EditScannerResponse, error) {
+	rsp, err := c.EditScanner(ctx, scanner, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditScannerResponse(rsp)
 }
 
 // GetCapabilitiesWithResponse What the scanner can do
@@ -7127,6 +15450,36 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, scanner
 	return ParseCreateJobResponse(rsp)
 }
 
+// ReleaseAtScannerWithBodyWithResponse Release a held job at the scanner with its code
+//
+// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+func (c *ClientWithResponses) ReleaseAtScannerWithBodyWithResponse(ctx context.Context, scanner ScannerPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseAtScannerResponse, error) {
+	rsp, err := c.ReleaseAtScannerWithBody(ctx, scanner, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseAtScannerResponse(rsp)
+}
+
+// ReleaseAtScannerWithResponse Release a held job at the scanner with its code
+//
+// For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /scanners/{scanner}/release (the `ReleaseAtScanner` operationId).
+func (c *ClientWithResponses) ReleaseAtScannerWithResponse(ctx context.Context, scanner ScannerPath, body ReleaseAtScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseAtScannerResponse, error) {
+	rsp, err := c.ReleaseAtScanner(ctx, scanner, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseAtScannerResponse(rsp)
+}
+
 // GetStatusWithResponse The scanner's state now, its feeder included
 //
 // Returns a wrapper object for the known response body format(s).
@@ -7138,6 +15491,34 @@ func (c *ClientWithResponses) GetStatusWithResponse(ctx context.Context, scanner
 		return nil, err
 	}
 	return ParseGetStatusResponse(rsp)
+}
+
+// GetStickerWithResponse The QR code that is put up at a scanner
+//
+// Whoever has it has stood at the scanner. It opens the app there and releases the held jobs of who opened it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /scanners/{scanner}/sticker (the `GetSticker` operationId).
+func (c *ClientWithResponses) GetStickerWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*GetStickerResponse, error) {
+	rsp, err := c.GetSticker(ctx, scanner, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStickerResponse(rsp)
+}
+
+// RenewStickerWithResponse Make a new QR code; the old one works no more
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /scanners/{scanner}/sticker (the `RenewSticker` operationId).
+func (c *ClientWithResponses) RenewStickerWithResponse(ctx context.Context, scanner ScannerPath, reqEditors ...RequestEditorFn) (*RenewStickerResponse, error) {
+	rsp, err := c.RenewSticker(ctx, scanner, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenewStickerResponse(rsp)
 }
 
 // GetServiceWithResponse What answers here
@@ -7168,10 +15549,11 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 	return ParseListSessionsResponse(rsp)
 }
 
-// CreateSessionWithBodyWithResponse Redeem a pairing code
+// CreateSessionWithBodyWithResponse Sign in
 //
 // Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+// HTTP, except on loopback or where AllowPlainHTTP is set.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7184,10 +15566,11 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 	return ParseCreateSessionResponse(rsp)
 }
 
-// CreateSessionWithResponse Redeem a pairing code
+// CreateSessionWithResponse Sign in
 //
 // Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-// token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+// token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+// HTTP, except on loopback or where AllowPlainHTTP is set.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7237,6 +15620,613 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, ses
 		return nil, err
 	}
 	return ParseDeleteSessionResponse(rsp)
+}
+
+// GetSetupWithResponse Everything that the setup page shows
+//
+// The setup resources exist on the setup ports only, and only where EnableWebSetup is set.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /setup (the `GetSetup` operationId).
+func (c *ClientWithResponses) GetSetupWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSetupResponse, error) {
+	rsp, err := c.GetSetup(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSetupResponse(rsp)
+}
+
+// DeleteSetupCertificateWithResponse Back to the certificate of Platen's own CA
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /setup/certificates/{slot} (the `DeleteSetupCertificate` operationId).
+func (c *ClientWithResponses) DeleteSetupCertificateWithResponse(ctx context.Context, slot string, reqEditors ...RequestEditorFn) (*DeleteSetupCertificateResponse, error) {
+	rsp, err := c.DeleteSetupCertificate(ctx, slot, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSetupCertificateResponse(rsp)
+}
+
+// PutSetupCertificateWithBodyWithResponse Use one's own certificate
+//
+// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+func (c *ClientWithResponses) PutSetupCertificateWithBodyWithResponse(ctx context.Context, slot string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSetupCertificateResponse, error) {
+	rsp, err := c.PutSetupCertificateWithBody(ctx, slot, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSetupCertificateResponse(rsp)
+}
+
+// PutSetupCertificateWithResponse Use one's own certificate
+//
+// `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /setup/certificates/{slot} (the `PutSetupCertificate` operationId).
+func (c *ClientWithResponses) PutSetupCertificateWithResponse(ctx context.Context, slot string, body PutSetupCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSetupCertificateResponse, error) {
+	rsp, err := c.PutSetupCertificate(ctx, slot, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSetupCertificateResponse(rsp)
+}
+
+// ListSetupChangesWithResponse Changes made here, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /setup/changes (the `ListSetupChanges` operationId).
+func (c *ClientWithResponses) ListSetupChangesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSetupChangesResponse, error) {
+	rsp, err := c.ListSetupChanges(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSetupChangesResponse(rsp)
+}
+
+// ChangeSetupWithBodyWithResponse Change settings
+//
+// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+// its plan has `until`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+func (c *ClientWithResponses) ChangeSetupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeSetupResponse, error) {
+	rsp, err := c.ChangeSetupWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeSetupResponse(rsp)
+}
+
+// ChangeSetupWithResponse Change settings
+//
+// With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+// change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+// its plan has `until`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/changes (the `ChangeSetup` operationId).
+func (c *ClientWithResponses) ChangeSetupWithResponse(ctx context.Context, body ChangeSetupJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeSetupResponse, error) {
+	rsp, err := c.ChangeSetup(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeSetupResponse(rsp)
+}
+
+// KeepSetupChangeWithResponse Keep a change that would revert by itself
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/changes/{change}/keep (the `KeepSetupChange` operationId).
+func (c *ClientWithResponses) KeepSetupChangeWithResponse(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*KeepSetupChangeResponse, error) {
+	rsp, err := c.KeepSetupChange(ctx, change, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseKeepSetupChangeResponse(rsp)
+}
+
+// UndoSetupChangeWithResponse Put back what was before the change
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/changes/{change}/undo (the `UndoSetupChange` operationId).
+func (c *ClientWithResponses) UndoSetupChangeWithResponse(ctx context.Context, change ShortID, reqEditors ...RequestEditorFn) (*UndoSetupChangeResponse, error) {
+	rsp, err := c.UndoSetupChange(ctx, change, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUndoSetupChangeResponse(rsp)
+}
+
+// LeaveSetupGatewayWithResponse Leave the gateway (node)
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /setup/gateway (the `LeaveSetupGateway` operationId).
+func (c *ClientWithResponses) LeaveSetupGatewayWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveSetupGatewayResponse, error) {
+	rsp, err := c.LeaveSetupGateway(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaveSetupGatewayResponse(rsp)
+}
+
+// JoinSetupGatewayWithBodyWithResponse Join a gateway (node)
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+func (c *ClientWithResponses) JoinSetupGatewayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JoinSetupGatewayResponse, error) {
+	rsp, err := c.JoinSetupGatewayWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseJoinSetupGatewayResponse(rsp)
+}
+
+// JoinSetupGatewayWithResponse Join a gateway (node)
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /setup/gateway (the `JoinSetupGateway` operationId).
+func (c *ClientWithResponses) JoinSetupGatewayWithResponse(ctx context.Context, body JoinSetupGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*JoinSetupGatewayResponse, error) {
+	rsp, err := c.JoinSetupGateway(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseJoinSetupGatewayResponse(rsp)
+}
+
+// GetSignInWithResponse Ways to sign in here
+//
+// What a sign-in page offers. It tells nothing of who has signed in.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sign-in (the `GetSignIn` operationId).
+func (c *ClientWithResponses) GetSignInWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSignInResponse, error) {
+	rsp, err := c.GetSignIn(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSignInResponse(rsp)
+}
+
+// StartOIDCWithResponse Begin to sign in at the office's identity provider
+//
+// Authorization code flow with PKCE (RFC 7636). The page keeps `flow` and sends the browser to `url`; the provider
+// sends it back to the app's page `/sign-in/done` with `code` and `state`, which that page gives to `POST /sessions`. For our own
+// pages only. A flow lives ten minutes and works once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sign-in/oidc (the `StartOIDC` operationId).
+func (c *ClientWithResponses) StartOIDCWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartOIDCResponse, error) {
+	rsp, err := c.StartOIDC(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartOIDCResponse(rsp)
+}
+
+// StartPasskeySignInWithResponse Begin to sign in with a passkey
+//
+// `options` is what `navigator.credentials.get` takes as `publicKey`, in the JSON form of WebAuthn Level 3. For our own pages only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sign-in/passkey (the `StartPasskeySignIn` operationId).
+func (c *ClientWithResponses) StartPasskeySignInWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartPasskeySignInResponse, error) {
+	rsp, err := c.StartPasskeySignIn(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartPasskeySignInResponse(rsp)
+}
+
+// CreateTicketWithBodyWithResponse A link that fetches one resource once, without a session
+//
+// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tickets (the `CreateTicket` operationId).
+func (c *ClientWithResponses) CreateTicketWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTicketResponse, error) {
+	rsp, err := c.CreateTicketWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTicketResponse(rsp)
+}
+
+// CreateTicketWithResponse A link that fetches one resource once, without a session
+//
+// For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+// and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tickets (the `CreateTicket` operationId).
+func (c *ClientWithResponses) CreateTicketWithResponse(ctx context.Context, body CreateTicketJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTicketResponse, error) {
+	rsp, err := c.CreateTicket(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTicketResponse(rsp)
+}
+
+// ListTokensWithResponse API tokens of machines
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /tokens (the `ListTokens` operationId).
+func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error) {
+	rsp, err := c.ListTokens(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTokensResponse(rsp)
+}
+
+// CreateTokenWithBodyWithResponse Make an API token
+//
+// A bearer token for one machine, with a role and an end. It is stored as a hash.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tokens (the `CreateToken` operationId).
+func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTokenResponse(rsp)
+}
+
+// CreateTokenWithResponse Make an API token
+//
+// A bearer token for one machine, with a role and an end. It is stored as a hash.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tokens (the `CreateToken` operationId).
+func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateToken(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTokenResponse(rsp)
+}
+
+// DeleteTokenWithResponse Revoke an API token
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /tokens/{token} (the `DeleteToken` operationId).
+func (c *ClientWithResponses) DeleteTokenWithResponse(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*DeleteTokenResponse, error) {
+	rsp, err := c.DeleteToken(ctx, token, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTokenResponse(rsp)
+}
+
+// ListUsersWithResponse People
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /users (the `ListUsers` operationId).
+func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error) {
+	rsp, err := c.ListUsers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUsersResponse(rsp)
+}
+
+// CreateUserWithBodyWithResponse Add a person
+//
+// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users (the `CreateUser` operationId).
+func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUserWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserResponse(rsp)
+}
+
+// CreateUserWithResponse Add a person
+//
+// The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users (the `CreateUser` operationId).
+func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUser(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserResponse(rsp)
+}
+
+// DeleteUserWithResponse Remove a person with their sessions and passkeys
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
+func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, user ShortID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error) {
+	rsp, err := c.DeleteUser(ctx, user, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserResponse(rsp)
+}
+
+// EditUserWithBodyWithResponse Rename, give another role or groups, lock out
+//
+// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+func (c *ClientWithResponses) EditUserWithBodyWithResponse(ctx context.Context, user ShortID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditUserResponse, error) {
+	rsp, err := c.EditUserWithBody(ctx, user, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditUserResponse(rsp)
+}
+
+// EditUserWithResponse Rename, give another role or groups, lock out
+//
+// A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /users/{user} (the `EditUser` operationId).
+func (c *ClientWithResponses) EditUserWithResponse(ctx context.Context, user ShortID, body EditUserJSONRequestBody, reqEditors ...RequestEditorFn) (*EditUserResponse, error) {
+	rsp, err := c.EditUser(ctx, user, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditUserResponse(rsp)
+}
+
+// ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
+func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportAuditResponse parses an HTTP response from a ExportAuditWithResponse call
+func ParseExportAuditResponse(rsp *http.Response) (*ExportAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCertificatesResponse parses an HTTP response from a ListCertificatesWithResponse call
+func ParseListCertificatesResponse(rsp *http.Response) (*ListCertificatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCertificatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CertificateList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDeviceGrantResponse parses an HTTP response from a CreateDeviceGrantWithResponse call
+func ParseCreateDeviceGrantResponse(rsp *http.Response) (*CreateDeviceGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDeviceGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest DeviceGrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDenyDeviceGrantResponse parses an HTTP response from a DenyDeviceGrantWithResponse call
+func ParseDenyDeviceGrantResponse(rsp *http.Response) (*DenyDeviceGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DenyDeviceGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDeviceGrantResponse parses an HTTP response from a GetDeviceGrantWithResponse call
+func ParseGetDeviceGrantResponse(rsp *http.Response) (*GetDeviceGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDeviceGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeviceGrant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAllowDeviceGrantResponse parses an HTTP response from a AllowDeviceGrantWithResponse call
+func ParseAllowDeviceGrantResponse(rsp *http.Response) (*AllowDeviceGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AllowDeviceGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListDocumentsResponse parses an HTTP response from a ListDocumentsWithResponse call
@@ -7466,6 +16456,101 @@ func ParseGetEventsResponse(rsp *http.Response) (*GetEventsResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelRotationResponse parses an HTTP response from a CancelRotationWithResponse call
+func ParseCancelRotationResponse(rsp *http.Response) (*CancelRotationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelRotationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRotationResponse parses an HTTP response from a GetRotationWithResponse call
+func ParseGetRotationResponse(rsp *http.Response) (*GetRotationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRotationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rotation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartRotationResponse parses an HTTP response from a StartRotationWithResponse call
+func ParseStartRotationResponse(rsp *http.Response) (*StartRotationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartRotationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rotation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7807,6 +16892,39 @@ func ParseAckPageResponse(rsp *http.Response) (*AckPageResponse, error) {
 	return response, nil
 }
 
+// ParseReleaseJobResponse parses an HTTP response from a ReleaseJobWithResponse call
+func ParseReleaseJobResponse(rsp *http.Response) (*ReleaseJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseResumeJobResponse parses an HTTP response from a ResumeJobWithResponse call
 func ParseResumeJobResponse(rsp *http.Response) (*ResumeJobResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8036,6 +17154,32 @@ func ParseLinkHelloResponse(rsp *http.Response) (*LinkHelloResponse, error) {
 	return response, nil
 }
 
+// ParseGetMetricsResponse parses an HTTP response from a GetMetricsWithResponse call
+func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseJoinNodeResponse parses an HTTP response from a JoinNodeWithResponse call
 func ParseJoinNodeResponse(rsp *http.Response) (*JoinNodeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8056,6 +17200,144 @@ func ParseJoinNodeResponse(rsp *http.Response) (*JoinNodeResponse, error) {
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest JoinWait
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevealNodeResponse parses an HTTP response from a RevealNodeWithResponse call
+func ParseRevealNodeResponse(rsp *http.Response) (*RevealNodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevealNodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest JoinWait
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJoinStateResponse parses an HTTP response from a GetJoinStateWithResponse call
+func ParseGetJoinStateResponse(rsp *http.Response) (*GetJoinStateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJoinStateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Node
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest JoinWait
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateNodeKeyResponse parses an HTTP response from a RotateNodeKeyWithResponse call
+func ParseRotateNodeKeyResponse(rsp *http.Response) (*RotateNodeKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateNodeKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaveNodeResponse parses an HTTP response from a LeaveNodeWithResponse call
+func ParseLeaveNodeResponse(rsp *http.Response) (*LeaveNodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaveNodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -8184,6 +17466,167 @@ func ParseEditNodeResponse(rsp *http.Response) (*EditNodeResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveNodeResponse parses an HTTP response from a ApproveNodeWithResponse call
+func ParseApproveNodeResponse(rsp *http.Response) (*ApproveNodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveNodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Node
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReinstateNodeResponse parses an HTTP response from a ReinstateNodeWithResponse call
+func ParseReinstateNodeResponse(rsp *http.Response) (*ReinstateNodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReinstateNodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Node
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOriginsResponse parses an HTTP response from a ListOriginsWithResponse call
+func ParseListOriginsResponse(rsp *http.Response) (*ListOriginsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOriginsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OriginList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAllowOriginResponse parses an HTTP response from a AllowOriginWithResponse call
+func ParseAllowOriginResponse(rsp *http.Response) (*AllowOriginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AllowOriginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AllowedOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawOriginResponse parses an HTTP response from a WithdrawOriginWithResponse call
+func ParseWithdrawOriginResponse(rsp *http.Response) (*WithdrawOriginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawOriginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -8338,6 +17781,242 @@ func ParseGetPairingResponse(rsp *http.Response) (*GetPairingResponse, error) {
 	return response, nil
 }
 
+// ParseListPasskeysResponse parses an HTTP response from a ListPasskeysWithResponse call
+func ParseListPasskeysResponse(rsp *http.Response) (*ListPasskeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPasskeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PasskeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePasskeyResponse parses an HTTP response from a CreatePasskeyWithResponse call
+func ParseCreatePasskeyResponse(rsp *http.Response) (*CreatePasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Passkey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartPasskeyResponse parses an HTTP response from a StartPasskeyWithResponse call
+func ParseStartPasskeyResponse(rsp *http.Response) (*StartPasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartPasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PasskeyChallenge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeletePasskeyResponse parses an HTTP response from a DeletePasskeyWithResponse call
+func ParseDeletePasskeyResponse(rsp *http.Response) (*DeletePasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeletePasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPermissionsResponse parses an HTTP response from a ListPermissionsWithResponse call
+func ParseListPermissionsResponse(rsp *http.Response) (*ListPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PermissionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePermissionResponse parses an HTTP response from a CreatePermissionWithResponse call
+func ParseCreatePermissionResponse(rsp *http.Response) (*CreatePermissionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePermissionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Permission
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePermissionResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeletePermissionResponse parses an HTTP response from a DeletePermissionWithResponse call
+func ParseDeletePermissionResponse(rsp *http.Response) (*DeletePermissionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeletePermissionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListScannersResponse parses an HTTP response from a ListScannersWithResponse call
 func ParseListScannersResponse(rsp *http.Response) (*ListScannersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8380,6 +18059,39 @@ func ParseGetScannerResponse(rsp *http.Response) (*GetScannerResponse, error) {
 	}
 
 	response := &GetScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Scanner
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditScannerResponse parses an HTTP response from a EditScannerWithResponse call
+func ParseEditScannerResponse(rsp *http.Response) (*EditScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditScannerResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -8483,6 +18195,35 @@ func ParseCreateJobResponse(rsp *http.Response) (*CreateJobResponse, error) {
 	return response, nil
 }
 
+// ParseReleaseAtScannerResponse parses an HTTP response from a ReleaseAtScannerWithResponse call
+func ParseReleaseAtScannerResponse(rsp *http.Response) (*ReleaseAtScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseAtScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetStatusResponse parses an HTTP response from a GetStatusWithResponse call
 func ParseGetStatusResponse(rsp *http.Response) (*GetStatusResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8499,6 +18240,72 @@ func ParseGetStatusResponse(rsp *http.Response) (*GetStatusResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetStickerResponse parses an HTTP response from a GetStickerWithResponse call
+func ParseGetStickerResponse(rsp *http.Response) (*GetStickerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStickerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sticker
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRenewStickerResponse parses an HTTP response from a RenewStickerWithResponse call
+func ParseRenewStickerResponse(rsp *http.Response) (*RenewStickerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RenewStickerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sticker
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8706,6 +18513,679 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSetupResponse parses an HTTP response from a GetSetupWithResponse call
+func ParseGetSetupResponse(rsp *http.Response) (*GetSetupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSetupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Setup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSetupCertificateResponse parses an HTTP response from a DeleteSetupCertificateWithResponse call
+func ParseDeleteSetupCertificateResponse(rsp *http.Response) (*DeleteSetupCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSetupCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutSetupCertificateResponse parses an HTTP response from a PutSetupCertificateWithResponse call
+func ParsePutSetupCertificateResponse(rsp *http.Response) (*PutSetupCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutSetupCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSetupChangesResponse parses an HTTP response from a ListSetupChangesWithResponse call
+func ParseListSetupChangesResponse(rsp *http.Response) (*ListSetupChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSetupChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SetupChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeSetupResponse parses an HTTP response from a ChangeSetupWithResponse call
+func ParseChangeSetupResponse(rsp *http.Response) (*ChangeSetupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeSetupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SetupChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SetupChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseKeepSetupChangeResponse parses an HTTP response from a KeepSetupChangeWithResponse call
+func ParseKeepSetupChangeResponse(rsp *http.Response) (*KeepSetupChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &KeepSetupChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SetupChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUndoSetupChangeResponse parses an HTTP response from a UndoSetupChangeWithResponse call
+func ParseUndoSetupChangeResponse(rsp *http.Response) (*UndoSetupChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UndoSetupChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SetupChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaveSetupGatewayResponse parses an HTTP response from a LeaveSetupGatewayWithResponse call
+func ParseLeaveSetupGatewayResponse(rsp *http.Response) (*LeaveSetupGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaveSetupGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseJoinSetupGatewayResponse parses an HTTP response from a JoinSetupGatewayWithResponse call
+func ParseJoinSetupGatewayResponse(rsp *http.Response) (*JoinSetupGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &JoinSetupGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSignInResponse parses an HTTP response from a GetSignInWithResponse call
+func ParseGetSignInResponse(rsp *http.Response) (*GetSignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignIn
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartOIDCResponse parses an HTTP response from a StartOIDCWithResponse call
+func ParseStartOIDCResponse(rsp *http.Response) (*StartOIDCResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartOIDCResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest OIDCStart
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartPasskeySignInResponse parses an HTTP response from a StartPasskeySignInWithResponse call
+func ParseStartPasskeySignInResponse(rsp *http.Response) (*StartPasskeySignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartPasskeySignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PasskeyChallenge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTicketResponse parses an HTTP response from a CreateTicketWithResponse call
+func ParseCreateTicketResponse(rsp *http.Response) (*CreateTicketResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTicketResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ticket
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTokensResponse parses an HTTP response from a ListTokensWithResponse call
+func ParseListTokensResponse(rsp *http.Response) (*ListTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTokenResponse parses an HTTP response from a CreateTokenWithResponse call
+func ParseCreateTokenResponse(rsp *http.Response) (*CreateTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Token
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTokenResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTokenResponse parses an HTTP response from a DeleteTokenWithResponse call
+func ParseDeleteTokenResponse(rsp *http.Response) (*DeleteTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListUsersResponse parses an HTTP response from a ListUsersWithResponse call
+func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUsersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateUserResponse parses an HTTP response from a CreateUserWithResponse call
+func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest User
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateUserResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteUserResponse parses an HTTP response from a DeleteUserWithResponse call
+func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditUserResponse parses an HTTP response from a EditUserWithResponse call
+func ParseEditUserResponse(rsp *http.Response) (*EditUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest User
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -63,6 +63,34 @@ const (
 	RevisionConflict      Code = "revision-conflict"
 	PagesElsewhere        Code = "pages-elsewhere"
 	EventsGone            Code = "events-gone"
+
+	SignInFailed       Code = "sign-in-failed"
+	FlowExpired        Code = "flow-expired"
+	ProviderFailed     Code = "provider-failed"
+	UserLocked         Code = "user-locked"
+	GrantPending       Code = "device-grant-pending"
+	GrantSlowDown      Code = "device-grant-slow-down"
+	GrantDenied        Code = "device-grant-denied"
+	GrantCodeWrong     Code = "device-grant-wrong"
+	PasskeyNotPossible Code = "passkey-not-possible"
+	OriginFixed        Code = "origin-fixed"
+	TicketInvalid      Code = "ticket-invalid"
+	LastAdministrator  Code = "last-administrator"
+	HeldForOwner       Code = "held-for-owner"
+	ReleaseWrong       Code = "release-wrong"
+	NodeWaiting        Code = "node-waiting"
+	NodeDraining       Code = "node-draining"
+	NodeQuarantined    Code = "node-quarantined"
+	CheckWrong         Code = "check-wrong"
+	RotationPending    Code = "rotation-pending"
+	AuditFailed        Code = "audit-failed"
+	SetupOff           Code = "setup-off"
+	SettingInvalid     Code = "setting-invalid"
+	SettingFixed       Code = "setting-fixed"
+	ConfirmationNeeded Code = "confirmation-needed"
+	ChangeUnknown      Code = "change-unknown"
+	ChangeOnTrial      Code = "change-on-trial"
+	CertificateInvalid Code = "certificate-invalid"
 )
 
 type entry struct {
@@ -92,7 +120,7 @@ var table = map[Code]entry{
 	SessionExpired:    {http.StatusUnauthorized, "The sign-in has ended.", "Scan the pairing code again.", false},
 	PermissionDenied:  {http.StatusForbidden, "Your role does not allow this.", "Ask an administrator.", false},
 	PlainHTTPRefused:  {http.StatusForbidden, "This service does not sign anybody in over plain HTTP.", "Use the https address.", false},
-	PairingWrong:      {http.StatusForbidden, "This code is not right.", "Check the digits and try again.", false},
+	PairingWrong:      {http.StatusForbidden, "This code is not right.", "Check the symbols and try again.", false},
 	PairingUsed:       {http.StatusForbidden, "This code was already used. Each code works once.", "Ask for a new code at the scanner.", false},
 	PairingExpired:    {http.StatusForbidden, "This code ran out.", "Ask for a new code at the scanner.", false},
 	PairingTooMany:    {http.StatusTooManyRequests, "Too many wrong tries. The codes on show are void.", "Ask for a new code at the scanner.", false},
@@ -129,6 +157,34 @@ var table = map[Code]entry{
 	RevisionConflict:      {http.StatusConflict, "The document was changed in the meantime.", "Read it again and repeat the edit.", false},
 	PagesElsewhere:        {http.StatusUnprocessableEntity, "A document can only hold pages of one node.", "Make a document on each node.", false},
 	EventsGone:            {http.StatusGone, "The events after that ID are no longer kept.", "Read the resource again and follow from there.", false},
+
+	SignInFailed:       {http.StatusForbidden, "The sign-in did not succeed.", "Begin again. The detail says more.", false},
+	FlowExpired:        {http.StatusForbidden, "This sign-in took too long or was finished before.", "Begin again on the sign-in page.", false},
+	ProviderFailed:     {http.StatusBadGateway, "The identity provider did not answer as it should.", "Try again. If it stays, ask the administrator to look at the log.", true},
+	UserLocked:         {http.StatusForbidden, "This user is locked out.", "Ask an administrator.", false},
+	GrantPending:       {http.StatusForbidden, "Nobody has allowed this program yet.", "Ask again after the interval.", true},
+	GrantSlowDown:      {http.StatusTooManyRequests, "The program asks too often.", "Add five seconds to the interval.", true},
+	GrantDenied:        {http.StatusForbidden, "A person refused this program, or its code ran out.", "Ask for a new code.", false},
+	GrantCodeWrong:     {http.StatusNotFound, "No program waits with this code.", "Check the symbols, or ask for a new code.", false},
+	PasskeyNotPossible: {http.StatusConflict, "There are no passkeys at this address.", "Open Platen by a name over HTTPS, or by localhost.", false},
+	OriginFixed:        {http.StatusConflict, "This origin comes from the configuration or from a licence.", "Change it there.", false},
+	TicketInvalid:      {http.StatusForbidden, "This link was used, ran out or is for something else.", "Ask for a new link.", false},
+	LastAdministrator:  {http.StatusConflict, "This is the last administrator.", "Make another user an administrator first.", false},
+	HeldForOwner:       {http.StatusConflict, "The scan waits for its owner at the scanner.", "Scan the code at the scanner, or type the scan's code there.", false},
+	ReleaseWrong:       {http.StatusForbidden, "No scan waits for this code here.", "Check the digits, or scan the code at this scanner.", false},
+	NodeWaiting:        {http.StatusForbidden, "The node waits for approval.", "Compare the symbols and approve it at the gateway.", true},
+	NodeDraining:       {http.StatusServiceUnavailable, "The computer with this scanner takes no new scans.", "Use another scanner, or try again later.", true},
+	NodeQuarantined:    {http.StatusForbidden, "The node's key was used by two computers.", "Find out which is the right one, then reinstate the node at the gateway or revoke it.", false},
+	CheckWrong:         {http.StatusConflict, "These are not the symbols that this end shows.", "Compare both screens. If they differ, somebody may be between them: do not approve.", false},
+	RotationPending:    {http.StatusConflict, "A change of key is under way.", "Wait for it, or drop it first.", false},
+	AuditFailed:        {http.StatusInsufficientStorage, "The audit log cannot be written, so that nothing new is begun.", "Free disk space where it is kept.", true},
+	SetupOff:           {http.StatusForbidden, "The web setup page is switched off.", "Set EnableWebSetup=TRUE in platen.ini.", false},
+	SettingInvalid:     {http.StatusUnprocessableEntity, "A setting cannot have this value.", "Change the value that the detail names.", false},
+	SettingFixed:       {http.StatusConflict, "This setting is fixed by the environment or cannot be changed here.", "Change it where the service is started.", false},
+	ConfirmationNeeded: {http.StatusConflict, "This change lets more people in.", "Look at its effects, then confirm it.", false},
+	ChangeUnknown:      {http.StatusNotFound, "There is no such change, or it cannot be undone any more.", "Read the list of changes again.", false},
+	ChangeOnTrial:      {http.StatusConflict, "Another change is on trial.", "Keep it or let it revert first.", true},
+	CertificateInvalid: {http.StatusUnprocessableEntity, "This certificate and key cannot be used.", "See the detail.", false},
 }
 
 // Codes lists the table in no order; for documents and tests.

@@ -34,10 +34,12 @@ type NodeState string
 
 // The node states.
 const (
-	NodeOnline   NodeState = "online"
-	NodeOffline  NodeState = "offline"
-	NodeDraining NodeState = "draining"
-	NodeRevoked  NodeState = "revoked"
+	NodeWaiting     NodeState = "waiting" // for approval
+	NodeOnline      NodeState = "online"
+	NodeOffline     NodeState = "offline"
+	NodeDraining    NodeState = "draining"    // online, and takes no new jobs
+	NodeQuarantined NodeState = "quarantined" // its key was used by two machines
+	NodeRevoked     NodeState = "revoked"
 )
 
 // Node is a node as its gateway sees it.
@@ -50,4 +52,9 @@ type Node struct {
 	Road     string    `json:"road,omitempty"` // "quic" or "tcp" while online
 	Scanners int       `json:"scanners"`
 	Joined   Time      `json:"joined"`
+	Labels   []string  `json:"labels,omitempty"`
+	Check    string    `json:"check,omitempty"`    // four symbols to compare while it waits for approval
+	Address  string    `json:"address,omitempty"`  // from where it waits for approval
+	Draining bool      `json:"draining,omitempty"` // it takes no new jobs
+	Jobs     int       `json:"jobs,omitempty"`     // under way through this gateway
 }

@@ -19,6 +19,8 @@ type Job struct {
 	Started  Time     `json:"started,omitzero"`
 	Ended    Time     `json:"ended,omitzero"`
 	Deadline Time     `json:"deadline,omitzero"` // when the node stops waiting by itself
+	// ReleaseCode is typed at the scanner while the job is held; only its owner sees it.
+	ReleaseCode string `json:"releaseCode,omitempty"`
 }
 
 // JobRequest asks for a job on a scanner.
@@ -85,6 +87,7 @@ type Transition struct {
 const (
 	StoppedTimer     = 10 * time.Minute
 	HeldTimer        = 10 * time.Minute
+	OwnerTimer       = time.Hour // held until the owner stands at the scanner, in place of HeldTimer
 	OfflineTimer     = 2 * time.Minute
 	InterruptedTimer = 30 * time.Minute
 )

@@ -29,6 +29,7 @@ const (
 	ReasonAccessDenied   Reason = "access-denied"    // the system refuses the device to the node
 	ReasonUnsupported    Reason = "unsupported"      // the device refused the settings after all
 	ReasonPagesLost      Reason = "pages-lost"       // stored pages are damaged or gone
+	ReasonHeldForOwner   Reason = "held-for-owner"   // until the owner stands at the scanner
 )
 
 // Partial is the reason of a completed job that has fewer pages than were meant.

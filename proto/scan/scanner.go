@@ -35,7 +35,22 @@ type Scanner struct {
 	Driver   string   `json:"driver"`
 	Sources  []Source `json:"sources,omitempty"` // empty until the device was asked
 	Status   Status   `json:"status"`
+	Hold     bool     `json:"hold,omitempty"` // jobs wait until their owner stands at the scanner
+	May      []Action `json:"may,omitempty"`  // what the caller may do with it
 }
+
+// Action is what somebody may do with a scanner.
+type Action string
+
+// The actions.
+const (
+	See       Action = "see"       // find it, its state and capabilities
+	Use       Action = "scan"      // make jobs on it
+	Configure Action = "configure" // name it, hold its jobs, print its sticker
+)
+
+// Actions lists all actions.
+var Actions = []Action{See, Use, Configure}
 
 // Status is a scanner's state at one moment.
 type Status struct {

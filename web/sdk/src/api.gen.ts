@@ -36,7 +36,7 @@ export interface paths {
         put?: never;
         /**
          * Make a pairing code
-         * @description A code signs one device in, once, within three minutes. Three wrong codes void all codes on show.
+         * @description A code signs one device in, once, within two minutes. Three wrong codes void all codes on show.
          */
         post: operations["createPairing"];
         delete?: never;
@@ -76,9 +76,10 @@ export interface paths {
         get: operations["listSessions"];
         put?: never;
         /**
-         * Redeem a pairing code
+         * Sign in
          * @description Our own pages get an HttpOnly, SameSite=Strict cookie. With `bearer: true`, for programs, the answer holds a
-         *     token for the Authorization header instead. Never over plain HTTP, except on loopback or where AllowPlainHTTP is set.
+         *     token for the Authorization header instead. A foreign page always gets a token, which works for its origin only. Never over plain
+         *     HTTP, except on loopback or where AllowPlainHTTP is set.
          */
         post: operations["createSession"];
         delete?: never;
@@ -124,6 +125,378 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ways to sign in here
+         * @description What a sign-in page offers. It tells nothing of who has signed in.
+         */
+        get: operations["getSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sign-in/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in at the office's identity provider
+         * @description Authorization code flow with PKCE (RFC 7636). The page keeps `flow` and sends the browser to `url`; the provider
+         *     sends it back to the app's page `/sign-in/done` with `code` and `state`, which that page gives to `POST /sessions`. For our own
+         *     pages only. A flow lives ten minutes and works once.
+         */
+        post: operations["startOIDC"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sign-in/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey
+         * @description `options` is what `navigator.credentials.get` takes as `publicKey`, in the JSON form of WebAuthn Level 3. For our own pages only.
+         */
+        post: operations["startPasskeySignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/device-grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a sign-in of a program without a browser
+         * @description As RFC 8628: the program shows `userCode` and `verificationUrl`; a person who is signed in opens that page, types the code
+         *     and allows it; meanwhile the program repeats `POST /sessions` with `deviceCode` every `interval` seconds.
+         */
+        post: operations["createDeviceGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/device-grants/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user code. */
+                code: components["schemas"]["Code"];
+            };
+            cookie?: never;
+        };
+        /** Which program asks */
+        get: operations["getDeviceGrant"];
+        put?: never;
+        post?: never;
+        /** Refuse it */
+        delete: operations["denyDeviceGrant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/device-grants/{code}/allow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: components["schemas"]["Code"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the program in, as the caller
+         * @description The program gets a session of the caller's user with the caller's role.
+         */
+        post: operations["allowDeviceGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** API tokens of machines */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Make an API token
+         * @description A bearer token for one machine, with a role and an end. It is stored as a hash.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API token */
+        delete: operations["deleteToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People */
+        get: operations["listUsers"];
+        put?: never;
+        /**
+         * Add a person
+         * @description The person signs in with a pairing code that is made for them, then with a passkey where one is added.
+         */
+        post: operations["createUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a person with their sessions and passkeys */
+        delete: operations["deleteUser"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename, give another role or groups, lock out
+         * @description A locked user's sessions end at once. The role and groups of a user of the identity provider come from there at each sign-in.
+         */
+        patch: operations["editUser"];
+        trace?: never;
+    };
+    "/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's passkeys */
+        get: operations["listPasskeys"];
+        put?: never;
+        /** Add a passkey, with what the browser answered */
+        post: operations["createPasskey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/passkeys/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to add a passkey
+         * @description `options` is what `navigator.credentials.create` takes as `publicKey`. Passkeys need a name: there are none on bare addresses.
+         */
+        post: operations["startPasskey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/passkeys/{passkey}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                passkey: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove one of the caller's passkeys */
+        delete: operations["deletePasskey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who may use which scanner
+         * @description A scanner that no permission names is open to every role: users and kiosks may see it and scan, operators configure it too. One
+         *     that a permission names is open only to those that are named for it, and to administrators.
+         */
+        get: operations["listPermissions"];
+        put?: never;
+        /** Add a permission */
+        post: operations["createPermission"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/permissions/{permission}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                permission: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a permission */
+        delete: operations["deletePermission"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/origins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Web pages of others that may scan here */
+        get: operations["listOrigins"];
+        put?: never;
+        /**
+         * Allow an origin
+         * @description Its pages may ask for a session then. They still need to sign in, except on the machine itself.
+         */
+        post: operations["allowOrigin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/origins/{origin}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                origin: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw what a person allowed
+         * @description The origin's sessions end at once. Origins of the configuration are changed there.
+         */
+        delete: operations["withdrawOrigin"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link that fetches one resource once, without a session
+         * @description For downloads and `<img>` of pages that have a bearer token. The link works once, within 60 seconds, for GET of exactly this path
+         *     and query, with the caller's permissions. It is the one secret that may stand in a URL; it is never logged.
+         */
+        post: operations["createTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/scanners": {
         parameters: {
             query?: never;
@@ -157,7 +530,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Name it, place it, hold its jobs */
+        patch: operations["editScanner"];
         trace?: never;
     };
     "/scanners/{scanner}/capabilities": {
@@ -218,6 +592,73 @@ export interface paths {
          *     same job, for 24 hours and over restarts; with another body it is refused.
          */
         post: operations["createJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scanners/{scanner}/sticker": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The QR code that is put up at a scanner
+         * @description Whoever has it has stood at the scanner. It opens the app there and releases the held jobs of who opened it.
+         */
+        get: operations["getSticker"];
+        put?: never;
+        /** Make a new QR code; the old one works no more */
+        post: operations["renewSticker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scanners/{scanner}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release a held job at the scanner with its code
+         * @description For a kiosk beside the scanner. The pages go to the job's owner. Five wrong codes a minute, then too-many-requests.
+         */
+        post: operations["releaseAtScanner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release a held job, standing at the scanner
+         * @description The owner sends the presence of the scanner's sticker; operators need none.
+         */
+        post: operations["releaseJob"];
         delete?: never;
         options?: never;
         head?: never;
@@ -535,8 +976,75 @@ export interface paths {
         delete: operations["revokeNode"];
         options?: never;
         head?: never;
-        /** Rename a node */
+        /** Name, label or drain a node */
         patch: operations["editNode"];
+        trace?: never;
+    };
+    "/nodes/{node}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a node in that waits for approval
+         * @description `check` is what both ends show: a person has compared it.
+         */
+        post: operations["approveNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/nodes/{node}/reinstate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trust a quarantined node again
+         * @description The next link that comes with its key is taken for the right one.
+         */
+        post: operations["reinstateNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity/rotation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This end's key and the one that is to follow */
+        get: operations["getRotation"];
+        put?: never;
+        /**
+         * Change to a new key
+         * @description A node changes at once; its gateway takes the new key because the old one signed it. A gateway announces its next key to its nodes
+         *     and changes after seven days.
+         */
+        post: operations["startRotation"];
+        /** Drop a key that was announced (gateway) */
+        delete: operations["cancelRotation"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/join-tokens": {
@@ -590,9 +1098,80 @@ export interface paths {
         put?: never;
         /**
          * Enrol a node (mutual TLS with the node's key)
-         * @description The node's identity is the key of its TLS certificate; the body holds the token.
+         * @description The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
          */
         post: operations["joinNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/join/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Second step of asking to be approved
+         * @description The node opens its commitment; from then on the gateway shows it, and both ends show the same four symbols.
+         */
+        post: operations["revealNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/join/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the node was approved; held up to 20 seconds */
+        get: operations["getJoinState"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change the node's key (mutual TLS with the old one) */
+        post: operations["rotateNodeKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The node leaves (mutual TLS) */
+        post: operations["leaveNode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -656,6 +1235,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was done here, newest first */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole chain as JSON lines, with its signed heads
+         * @description `platen audit verify FILE` checks it anywhere.
+         */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Certificates of this end and when they end */
+        get: operations["listCertificates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics in the Prometheus text format
+         * @description For administrators; give Prometheus an API token.
+         */
+        get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that the setup page shows
+         * @description The setup resources exist on the setup ports only, and only where EnableWebSetup is set.
+         */
+        get: operations["getSetup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes made here, newest first */
+        get: operations["listSetupChanges"];
+        put?: never;
+        /**
+         * Change settings
+         * @description With `dryRun` nothing happens; the answer says what would change, who would gain or lose access, and whether a restart is needed. A
+         *     change that opens the machine needs `confirmed`. One that could lock the caller out reverts by itself after 30 seconds unless it is kept;
+         *     its plan has `until`.
+         */
+        post: operations["changeSetup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup/changes/{change}/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                change: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a change that would revert by itself */
+        post: operations["keepSetupChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup/changes/{change}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                change: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put back what was before the change */
+        post: operations["undoSetupChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup/certificates/{slot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot: "local" | "external";
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Use one's own certificate
+         * @description `local` is for names that are bound to 127.0.0.1, `external` for other devices. It serves from the next handshake on.
+         */
+        put: operations["putSetupCertificate"];
+        post?: never;
+        /** Back to the certificate of Platen's own CA */
+        delete: operations["deleteSetupCertificate"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup/gateway": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Join a gateway (node) */
+        post: operations["joinSetupGateway"];
+        /** Leave the gateway (node) */
+        delete: operations["leaveSetupGateway"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -688,6 +1463,7 @@ export interface components {
             role?: components["schemas"]["Role"];
             /** @description For people, as "Reception tablet". */
             label?: string;
+            user?: components["schemas"]["ShortID"];
         };
         Pairing: {
             id: components["schemas"]["ShortID"];
@@ -698,6 +1474,7 @@ export interface components {
             expires: components["schemas"]["Time"];
             /** @description To type. At creation only. */
             code?: string;
+            user?: components["schemas"]["ShortID"];
             /** @description For a QR code. At creation only. */
             secret?: string;
             /** @description The address to open on the other device, secret in its fragment. At creation only. */
@@ -709,13 +1486,22 @@ export interface components {
             items: components["schemas"]["Pairing"][];
             next?: string;
         };
+        /**
+         * @description Exactly one of code, secret, deviceCode, oidc and passkey. None of them on the machine itself, where its user's own word or the
+         *     allowed origin is enough.
+         */
         SessionRequest: {
-            /** @description Either this or secret. */
-            code?: string;
+            code?: components["schemas"]["Code"];
             secret?: string;
+            deviceCode?: string;
+            oidc?: components["schemas"]["OIDCDone"];
+            passkey?: components["schemas"]["PasskeyAnswer"];
             /** @description What signs in, for people: "Pixel 7". */
             device?: string;
-            /** @default false */
+            /**
+             * @description Always so for foreign pages.
+             * @default false
+             */
             bearer?: boolean;
         };
         Session: {
@@ -723,6 +1509,12 @@ export interface components {
             id: string;
             role: components["schemas"]["Role"];
             device?: string;
+            /** @enum {string} */
+            kind?: "loopback" | "pairing" | "origin" | "oidc" | "passkey" | "device" | "token";
+            user?: components["schemas"]["ShortID"];
+            /** @description Of the user. */
+            name?: string;
+            /** @description The one foreign origin whose pages the session works in. */
             origin?: string;
             created: components["schemas"]["Time"];
             expires: components["schemas"]["Time"];
@@ -849,6 +1641,10 @@ export interface components {
             driver: string;
             sources?: components["schemas"]["Source"][];
             status: components["schemas"]["Status"];
+            /** @description Jobs wait until their owner stands at the scanner. */
+            hold?: boolean;
+            /** @description What the caller may do with it. */
+            may?: components["schemas"]["Action"][];
         };
         ScannerList: {
             items: components["schemas"]["Scanner"][];
@@ -895,6 +1691,8 @@ export interface components {
             started?: components["schemas"]["Time"];
             ended?: components["schemas"]["Time"];
             deadline?: components["schemas"]["Time"];
+            /** @description To type at the scanner while the job is held for its owner. For the owner only. */
+            releaseCode?: string;
         };
         JobList: {
             items: components["schemas"]["Job"][];
@@ -975,27 +1773,42 @@ export interface components {
             id: components["schemas"]["NodeID"];
             name: string;
             /** @enum {string} */
-            state: "online" | "offline" | "draining" | "revoked";
+            state: "waiting" | "online" | "offline" | "draining" | "quarantined" | "revoked";
             since: components["schemas"]["Time"];
             version?: string;
             /** @enum {string} */
             road?: "quic" | "tcp";
             scanners: number;
             joined: components["schemas"]["Time"];
+            labels?: string[];
+            /** @description Four symbols to compare while it waits for approval. */
+            check?: string;
+            /** @description From where it waits for approval. */
+            address?: string;
+            /** @description It takes no new jobs. */
+            draining?: boolean;
+            /** @description Under way through this gateway. */
+            jobs?: number;
         };
         NodeList: {
             items: components["schemas"]["Node"][];
             next?: string;
         };
         NodeEdit: {
-            name: string;
+            name?: string;
+            labels?: string[];
+            /** @description True: it finishes its jobs and takes no new ones. */
+            draining?: boolean;
         };
         JoinTokenRequest: {
             label?: string;
+            /** @description What the node that joins with it is labelled. */
+            labels?: string[];
         };
         JoinToken: {
             id: components["schemas"]["ShortID"];
             label?: string;
+            labels?: string[];
             expires: components["schemas"]["Time"];
             /** @description At creation only. */
             token?: string;
@@ -1004,9 +1817,14 @@ export interface components {
             items: components["schemas"]["JoinToken"][];
             next?: string;
         };
+        /** @description Either token, or commit to ask for approval. */
         JoinRequest: {
             /** @description The secret part of the join token. */
-            token: string;
+            token?: string;
+            /** @description base64url of the SHA-256 of 32 random bytes. */
+            commit?: string;
+            /** @description How the node's key follows from its first one, which its ID is made of: rotations as in KeyRotation, the oldest first. */
+            chain?: string[];
             name: string;
             version: string;
         };
@@ -1019,6 +1837,10 @@ export interface components {
             features?: string[];
             /** @description The gateway's clock in a token that the gateway signed; the node judges grants by it. */
             time: string;
+            /** @description The number of this link in a token that the gateway signed; the node stores it and gives it back with its next link. */
+            sequence?: string;
+            /** @description The key that the gateway will change to in a token that its present key signed. */
+            nextKey?: string;
         };
         LinkWelcome: {
             api: string;
@@ -1026,6 +1848,15 @@ export interface components {
             name: string;
             version: string;
             features?: string[];
+            /**
+             * Format: int64
+             * @description The number that the node stored with its link before; 0: none.
+             */
+            sequence?: number;
+            /** @description Pin of the gateway's next key that the node has stored. */
+            nextKey?: string;
+            /** @description The node's last signed audit head. */
+            audit?: string;
         };
         LinkDrain: {
             /** @description Open the next link after this many milliseconds. */
@@ -1047,6 +1878,416 @@ export interface components {
             retryable: boolean;
             /** @description Seconds. */
             retryAfter?: number;
+        };
+        /** @enum {string} */
+        Action: "see" | "scan" | "configure";
+        /** @description Eight symbols without those that look alike; people may type it in lower case and with a hyphen or blanks. */
+        Code: string;
+        SignIn: {
+            pairing: boolean;
+            /** @description The name of this address can have passkeys. */
+            passkeys: boolean;
+            /** @description Name of the identity provider, for the button; absent: none. */
+            oidc?: string;
+            /** @description The caller is the user of this machine and needs no credential. */
+            trusted?: boolean;
+            /** @description The caller's origin is allowed. Foreign pages only. */
+            originAllowed?: boolean;
+        };
+        OIDCStart: {
+            url: string;
+            /** @description Secret of this flow; stays in the page that began it. */
+            flow: string;
+        };
+        OIDCDone: {
+            flow: string;
+            code: string;
+            state: string;
+        };
+        PasskeyChallenge: {
+            flow: string;
+            options: {
+                [key: string]: unknown;
+            };
+        };
+        PasskeyAnswer: {
+            flow: string;
+            /** @description What `PublicKeyCredential.toJSON()` gives. */
+            credential: {
+                [key: string]: unknown;
+            };
+        };
+        PasskeyRequest: {
+            flow: string;
+            credential: {
+                [key: string]: unknown;
+            };
+            label?: string;
+        };
+        Passkey: {
+            id: components["schemas"]["ShortID"];
+            label: string;
+            created: components["schemas"]["Time"];
+            used?: components["schemas"]["Time"];
+        };
+        PasskeyList: {
+            items: components["schemas"]["Passkey"][];
+            next?: string;
+        };
+        DeviceGrantRequest: {
+            /** @description What asks, for people: "platen on reception-pc". */
+            device: string;
+        };
+        DeviceGrant: {
+            userCode: components["schemas"]["Code"];
+            device: string;
+            /** @description From where it asked. */
+            address?: string;
+            expires: components["schemas"]["Time"];
+            /** @description Secret of the program. At creation only. */
+            deviceCode?: string;
+            /** @description At creation only. */
+            verificationUrl?: string;
+            /** @description Seconds between polls. At creation only. */
+            interval?: number;
+        };
+        TokenRequest: {
+            label: string;
+            role: components["schemas"]["Role"];
+            /**
+             * @description Days until it ends.
+             * @default 365
+             */
+            days?: number;
+        };
+        Token: {
+            id: components["schemas"]["ShortID"];
+            label: string;
+            role: components["schemas"]["Role"];
+            /** @description Who made it. */
+            by?: string;
+            created: components["schemas"]["Time"];
+            used?: components["schemas"]["Time"];
+            expires: components["schemas"]["Time"];
+            /** @description At creation only. */
+            token?: string;
+        };
+        TokenList: {
+            items: components["schemas"]["Token"][];
+            next?: string;
+        };
+        UserRequest: {
+            name: string;
+            role: components["schemas"]["Role"];
+            groups?: string[];
+        };
+        UserEdit: {
+            name?: string;
+            role?: components["schemas"]["Role"];
+            groups?: string[];
+            locked?: boolean;
+        };
+        User: {
+            id: components["schemas"]["ShortID"];
+            name: string;
+            role: components["schemas"]["Role"];
+            groups?: string[];
+            /** @enum {string} */
+            source: "local" | "oidc";
+            locked?: boolean;
+            passkeys?: number;
+            sessions?: number;
+            created: components["schemas"]["Time"];
+            seen?: components["schemas"]["Time"];
+        };
+        UserList: {
+            items: components["schemas"]["User"][];
+            next?: string;
+        };
+        /** @description Exactly one of user, group and role; exactly one of scanner, node and label. */
+        PermissionRequest: {
+            user?: components["schemas"]["ShortID"];
+            group?: string;
+            role?: components["schemas"]["Role"];
+            scanner?: components["schemas"]["ObjectID"];
+            node?: components["schemas"]["NodeID"];
+            /** @description Of nodes. */
+            label?: string;
+            actions: components["schemas"]["Action"][];
+        };
+        Permission: {
+            id: components["schemas"]["ShortID"];
+            user?: components["schemas"]["ShortID"];
+            group?: string;
+            role?: components["schemas"]["Role"];
+            scanner?: components["schemas"]["ObjectID"];
+            node?: components["schemas"]["NodeID"];
+            label?: string;
+            actions: components["schemas"]["Action"][];
+        };
+        PermissionList: {
+            items: components["schemas"]["Permission"][];
+        };
+        OriginRequest: {
+            /** @description As https://shop.example, nothing after it. */
+            origin: string;
+        };
+        AllowedOrigin: {
+            id?: components["schemas"]["ShortID"];
+            /** @description "*": every origin. */
+            origin: string;
+            /** @enum {string} */
+            source: "configuration" | "licence" | "person";
+            by?: string;
+            created?: components["schemas"]["Time"];
+        };
+        OriginList: {
+            items: components["schemas"]["AllowedOrigin"][];
+        };
+        TicketRequest: {
+            /** @description Path and query of a page's or document's content, as /api/v1/jobs/…/pages/1?width=300. */
+            path: string;
+        };
+        Ticket: {
+            /** @description The path with the ticket in its query. */
+            url: string;
+            expires: components["schemas"]["Time"];
+        };
+        ScannerEdit: {
+            /** @description Empty: the device's own name. */
+            name?: string;
+            location?: string;
+            /** @description Jobs wait until their owner stands at the scanner. */
+            hold?: boolean;
+        };
+        Sticker: {
+            /** @description What a release at this scanner sends. */
+            presence: string;
+            /** @description Path and fragment of the app's page, for the QR code; the address before it is the gateway's or the node's. */
+            path: string;
+        };
+        Release: {
+            presence?: string;
+        };
+        ReleaseAtScanner: {
+            code: string;
+        };
+        AuditRecord: {
+            /** Format: int64 */
+            n: number;
+            time: components["schemas"]["Time"];
+            /** @description As session.create, node.revoke, setup.change. */
+            action: string;
+            /** @enum {string} */
+            result: "ok" | "refused" | "failed";
+            /** @description Of a person the user's name or session ID. */
+            who?: string;
+            role?: string;
+            road?: string;
+            origin?: string;
+            address?: string;
+            /** @description ID of what it was done to. */
+            target?: string;
+            /** @description Never content; names of settings and their values. */
+            detail?: string;
+            /** @description SHA-256 over the hash before and this record. */
+            hash: string;
+        };
+        AuditList: {
+            items: components["schemas"]["AuditRecord"][];
+            next?: string;
+        };
+        Certificate: {
+            /** @enum {string} */
+            name: "ca" | "local" | "external";
+            /** @enum {string} */
+            source: "internal" | "own" | "acme";
+            hosts: string[];
+            issuer?: string;
+            /** @description SHA-256 of the certificate, as devices show it: compare it before a CA is trusted. */
+            fingerprint?: string;
+            notBefore?: components["schemas"]["Time"];
+            notAfter?: components["schemas"]["Time"];
+            /**
+             * @description soon: 30 days, urgent: 7 days; failed: it could not be had.
+             * @enum {string}
+             */
+            state: "good" | "soon" | "urgent" | "expired" | "failed";
+            /** @description Why it could not be had or renewed. */
+            problem?: string;
+        };
+        CertificateList: {
+            items: components["schemas"]["Certificate"][];
+        };
+        CertificateUpload: {
+            /** @description PEM; the chain below it may follow. */
+            certificate: string;
+            /** @description PEM; never answered or logged. */
+            key: string;
+        };
+        Setup: {
+            /** @enum {string} */
+            role: "node" | "gateway";
+            name: string;
+            version: string;
+            started: components["schemas"]["Time"];
+            /** @enum {string} */
+            state: "running" | "starting";
+            scanners?: number;
+            queue?: number;
+            nodes?: number;
+            /**
+             * Format: int64
+             * @description Free bytes for pages.
+             */
+            disk?: number;
+            /** @description Last error of the log. */
+            fault?: string;
+            warnings?: components["schemas"]["SetupWarning"][];
+            paths: components["schemas"]["SetupPath"][];
+            ports: components["schemas"]["SetupPort"][];
+            log: {
+                /** @enum {string} */
+                level: "debug" | "info" | "warn" | "error";
+                until?: components["schemas"]["Time"];
+            };
+            settings: components["schemas"]["SetupSetting"][];
+            interfaces: components["schemas"]["SetupInterface"][];
+            firewall: components["schemas"]["SetupFirewall"][];
+            certificates: components["schemas"]["Certificate"][];
+            gateway?: components["schemas"]["SetupGateway"];
+            /**
+             * @description free: Platen's own pages, the command line and the web pages that were allowed work without a key.
+             * @enum {string}
+             */
+            licence?: "free";
+        };
+        SetupWarning: {
+            /** @enum {string} */
+            code: "any-origin" | "plain-http" | "certificate" | "no-users" | "audit" | "key-file";
+            text: string;
+        };
+        SetupPath: {
+            /** @enum {string} */
+            name: "configuration" | "data" | "storage" | "spool" | "log" | "keys";
+            path: string;
+        };
+        SetupPort: {
+            name: string;
+            /** @description "loopback", "all" or one address. */
+            address: string;
+            port: number;
+            /** @enum {string} */
+            protocol: "tcp" | "udp";
+            open: boolean;
+        };
+        SetupSetting: {
+            /** @description As [node] External. */
+            key: string;
+            value: string;
+            default?: string;
+            unit?: string;
+            meaning: string;
+            /**
+             * @description What the environment sets cannot be changed here.
+             * @enum {string}
+             */
+            source: "default" | "file" | "environment";
+            /** @description A change needs a restart. */
+            restart?: boolean;
+            /** @description A change may let more people in: it needs confirmed. */
+            opens?: boolean;
+        };
+        SetupInterface: {
+            name: string;
+            addresses: string[];
+        };
+        SetupFirewall: {
+            /** @enum {string} */
+            system: "ufw" | "firewalld" | "nftables" | "windows";
+            /** @description It was found on this machine. */
+            present?: boolean;
+            commands: string[];
+        };
+        SetupGateway: {
+            address?: string;
+            connected: boolean;
+            /** @description Four symbols while the gateway's approval is waited for. */
+            check?: string;
+            waiting?: boolean;
+            sequence?: number;
+        };
+        /** @description Either a join token, or the address of a gateway that then shows the node for approval. */
+        SetupJoin: {
+            token?: string;
+            address?: string;
+        };
+        SetupRequest: {
+            /** @description By key, as "[node] External": "TRUE"; an empty value puts the default back. */
+            values: {
+                [key: string]: string;
+            };
+            dryRun?: boolean;
+            confirmed?: boolean;
+            /** @description A new log level goes back by itself after so many minutes. */
+            logMinutes?: number;
+        };
+        SetupChange: {
+            id?: components["schemas"]["ShortID"];
+            time?: components["schemas"]["Time"];
+            by?: string;
+            changes: components["schemas"]["SetupEdit"][];
+            effects: components["schemas"]["SetupEffect"][];
+            opens?: boolean;
+            restart?: boolean;
+            /** @enum {string} */
+            state: "planned" | "on-trial" | "kept" | "reverted" | "undone";
+            until?: components["schemas"]["Time"];
+            /** @description Where this page will be found. */
+            addresses?: string[];
+        };
+        /** @description Who gains or loses access by a change, or what else it does. */
+        SetupEffect: {
+            /** @enum {string} */
+            code: "restart" | "external-off" | "external-on" | "address-only" | "not-external" | "no-network" | "local-port" | "port" | "plain-port" | "page-moves" | "page-is-off" | "page-on" | "page-off" | "names-gone" | "names-come" | "loopback-on" | "loopback-off" | "plain-on" | "plain-off" | "max-role" | "any-origin" | "no-origins" | "only-origins" | "origins-gone" | "origins-come" | "public-address" | "network-address" | "log-level" | "oidc-on" | "oidc-off" | "group-gone" | "group-come" | "default-role" | "no-default-role" | "acme-on" | "acme-off" | "bonjour" | "secret" | "secrets-stay" | "value";
+            /** @description What the sentence names */
+            values?: string[];
+            /** @description The whole sentence in English. */
+            text: string;
+        };
+        SetupEdit: {
+            key: string;
+            before: string;
+            after: string;
+        };
+        SetupChangeList: {
+            items: components["schemas"]["SetupChange"][];
+        };
+        NodeApproval: {
+            check: string;
+        };
+        JoinWait: {
+            /** @description The gateway's part of the check string; base64url of 32 bytes. */
+            nonce: string;
+            /** @description Four symbols once the node has revealed its part; the node computes its own and shows that. */
+            check?: string;
+        };
+        JoinReveal: {
+            /** @description base64url of 32 bytes; the commitment of the join request was its SHA-256. */
+            nonce: string;
+        };
+        KeyRotation: {
+            /** @description A token of the new key that the old key signed, itself holding a signature of the new key. */
+            rotation: string;
+        };
+        Rotation: {
+            pin: string;
+            /** @description Pin of the key that follows. */
+            next?: string;
+            announced?: components["schemas"]["Time"];
+            from?: components["schemas"]["Time"];
+            /** @description Nodes that have not heard of it yet (gateway). */
+            behind?: number;
         };
     };
     responses: {
@@ -1333,6 +2574,580 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ways. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignIn"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startOIDC: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to the address. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OIDCStart"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startPasskeySignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The challenge. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createDeviceGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceGrantRequest"];
+            };
+        };
+        responses: {
+            /** @description The codes. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceGrant"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDeviceGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user code. */
+                code: components["schemas"]["Code"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Without the device code. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceGrant"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    denyDeviceGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user code. */
+                code: components["schemas"]["Code"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    allowDeviceGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: components["schemas"]["Code"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Allowed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Without the tokens themselves. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The only answer that ever holds the token. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked; what it had under way is cut off. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserRequest"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    editUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserEdit"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPasskeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Passkeys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createPasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Added. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startPasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The challenge. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deletePasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                passkey: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPermissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createPermission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PermissionRequest"];
+            };
+        };
+        responses: {
+            /** @description The permission. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Permission"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deletePermission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                permission: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listOrigins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those of the configuration and those that a person allowed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OriginList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    allowOrigin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OriginRequest"];
+            };
+        };
+        responses: {
+            /** @description Allowed. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AllowedOrigin"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    withdrawOrigin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                origin: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Withdrawn. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketRequest"];
+            };
+        };
+        responses: {
+            /** @description The link. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listScanners: {
         parameters: {
             query?: {
@@ -1368,6 +3183,33 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description The scanner. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scanner"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    editScanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScannerEdit"];
+            };
+        };
         responses: {
             /** @description The scanner. */
             200: {
@@ -1449,6 +3291,104 @@ export interface operations {
             201: {
                 headers: {
                     Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSticker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sticker. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sticker"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    renewSticker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sticker. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sticker"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    releaseAtScanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scanner: components["parameters"]["ScannerPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseAtScanner"];
+            };
+        };
+        responses: {
+            /** @description Released. What the job is stays its owner's business. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    releaseJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Release"];
+            };
+        };
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -1966,6 +3906,117 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    approveNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodeApproval"];
+            };
+        };
+        responses: {
+            /** @description The node. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reinstateNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The node. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startRotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelRotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Dropped. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listJoinTokens: {
         parameters: {
             query?: {
@@ -2060,6 +4111,112 @@ export interface operations {
                     "application/json": components["schemas"]["Node"];
                 };
             };
+            /** @description It may ask for approval. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinWait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revealNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinReveal"];
+            };
+        };
+        responses: {
+            /** @description Wait. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinWait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getJoinState: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Enrolled. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description Not yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinWait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rotateNodeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRotation"];
+            };
+        };
+        responses: {
+            /** @description From now on the new key is the node's; the old one is refused once the new one has linked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    leaveNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone from the registry; it can join again. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2124,6 +4281,308 @@ export interface operations {
         responses: {
             /** @description It will. */
             202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only actions that begin so. */
+                action?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Records. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One record or head a line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCertificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Certificates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Metrics. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSetup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Status and settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Setup"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSetupChanges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most the last fifty. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupChangeList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeSetup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupRequest"];
+            };
+        };
+        responses: {
+            /** @description What would happen (dryRun). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupChange"];
+                };
+            };
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupChange"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    keepSetupChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                change: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupChange"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    undoSetupChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                change: components["schemas"]["ShortID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Undone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupChange"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putSetupCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot: "local" | "external";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateUpload"];
+            };
+        };
+        responses: {
+            /** @description The certificate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteSetupCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot: "local" | "external";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    joinSetupGateway: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupJoin"];
+            };
+        };
+        responses: {
+            /** @description Joined. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    leaveSetupGateway: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Left. The gateway is told if it can be reached. */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -42,10 +43,12 @@ type CA struct {
 }
 
 // LoadCA reads dir/ca.pem and makes it at the first call, with Load's rules. The
-// name tells people whose CA it is.
-func LoadCA(dir, name string) (*CA, error) {
+// name tells people whose CA it is. A new one can vouch for nothing but machines of
+// a local network (see constrain) and these hosts, so that whoever trusts it need
+// not fear for other sites.
+func LoadCA(dir, name string, hosts ...string) (*CA, error) {
 	path := filepath.Join(dir, caFile)
-	f, err := loadOrMake(path, func() (*pemFile, error) { return makeCA(name, time.Now()) })
+	f, err := loadOrMake(path, func() (*pemFile, error) { return makeCA(name, hosts, time.Now()) })
 	if err != nil {
 		return nil, fmt.Errorf("loading the CA: %w", err)
 	}
@@ -56,13 +59,14 @@ func LoadCA(dir, name string) (*CA, error) {
 	return &CA{dir: dir, key: key, certificate: f.certificate}, nil
 }
 
-func makeCA(name string, now time.Time) (*pemFile, error) {
+func makeCA(name string, hosts []string, now time.Time) (*pemFile, error) {
 	key, template, err := newCertificate("Platen CA of "+name, now, caLife)
 	if err != nil {
 		return nil, err
 	}
 	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	constrain(template, hosts)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -70,6 +74,7 @@ func makeCA(name string, now time.Time) (*pemFile, error) {
 	return newPEMFile(key, der)
 }
 
+// newCertificate is what the CA's certificate and its leaves have in common.
 func newCertificate(name string, now time.Time, life time.Duration) (*ecdsa.PrivateKey, *x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,19 +97,35 @@ func (c *CA) CertificatePEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: c.certificate.Raw})
 }
 
-// Pin names the CA's key as PinOf names an identity's; people compare it before
-// they install the certificate.
+// Certificate is the same, parsed. It is shared and never to be changed.
+func (c *CA) Certificate() *x509.Certificate { return c.certificate }
+
+// Pin names the CA's key as PinOf names an identity's, for programs and QR codes.
 func (c *CA) Pin() string {
 	sum := sha256.Sum256(c.certificate.RawSubjectPublicKeyInfo)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Leaf is a server certificate for hosts (names and IP addresses). The one on disk
-// serves until two thirds of its life are over or it lacks a host; then a new one
-// takes its place. Call it again from time to time: it is cheap.
+// Fingerprint names a certificate as the dialogs of phones and computers do: people
+// compare it before they trust a CA.
+func Fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
+}
+
+// Leaf is a server certificate for those of the hosts (names and IP addresses) that
+// the CA Permits; browsers would refuse it whole for one of the others. The one on
+// disk serves until two thirds of its life are over or it lacks a host; then a new
+// one takes its place. Call it again from time to time: it is cheap.
 func (c *CA) Leaf(hosts []string, now time.Time) (tls.Certificate, error) {
-	if len(hosts) == 0 {
-		return tls.Certificate{}, errors.New("a server certificate needs a host")
+	var permitted []string
+	for _, host := range hosts {
+		if c.Permits(host) {
+			permitted = append(permitted, host)
+		}
+	}
+	if hosts = permitted; len(hosts) == 0 {
+		return tls.Certificate{}, errors.New("a server certificate needs a host that the CA may vouch for")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +165,9 @@ func (c *CA) serves(f *pemFile, hosts []string, now time.Time) bool {
 }
 
 func (c *CA) makeLeaf(hosts []string, now time.Time) (*pemFile, error) {
-	key, template, err := newCertificate(hosts[0], now, leafLife)
+	// The blank keeps the name from being taken for a host by verifiers that hold
+	// common names, too, against the CA's constraints.
+	key, template, err := newCertificate("Platen server", now, leafLife)
 	if err != nil {
 		return nil, err
 	}

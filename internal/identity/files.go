@@ -71,8 +71,21 @@ func parsePEMFile(text []byte) (*pemFile, error) {
 	return f, nil
 }
 
-// readKeyFile reads a key file that nobody else can read.
+// readKeyFile reads a key file that this package has written.
 func readKeyFile(path string) (*pemFile, error) {
+	text, err := ReadSecret(path, maxKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	f, err := parsePEMFile(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w. Restore it from a backup; deleting it makes a new identity, which has to join again", path, err)
+	}
+	return f, nil
+}
+
+// ReadSecret reads a file of at most so many bytes that nobody else can read.
+func ReadSecret(path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -87,19 +100,19 @@ func readKeyFile(path string) (*pemFile, error) {
 		return nil, fmt.Errorf("%s is not a file", path)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("other users of this machine can read the private key %s (mode %#o): make it yours alone with chmod 600, or delete it if it may have been copied", path, info.Mode().Perm())
-	case info.Size() > maxKeyFile:
+	case info.Size() > most:
 		return nil, fmt.Errorf("%s has %d bytes: it is no key file", path, info.Size())
 	}
 	text := make([]byte, info.Size())
 	if n, err := file.ReadAt(text, 0); n < len(text) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	f, err := parsePEMFile(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w. Restore it from a backup; deleting it makes a new identity, which has to join again", path, err)
-	}
-	return f, nil
+	return text, nil
 }
+
+// WriteSecret writes a file that nobody else can read. Its new content appears whole
+// or not at all, and outlasts a power failure.
+func WriteSecret(path string, content []byte) error { return writeVia(path, content, os.Rename) }
 
 // loadOrMake reads path, or writes what makeIt makes if there is no such file. The
 // file appears whole or not at all, and never replaces another.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrWrongPeer is the cause of a handshake that failed because the other end has
@@ -13,15 +14,36 @@ import (
 var ErrWrongPeer = errors.New("the other end has not the expected key")
 
 // DialTLS is the configuration of the end that dials: TLS 1.3, this identity's
-// certificate, and a peer that must prove the key of pin and choose one of alpn.
-func (i *Identity) DialTLS(pin string, alpn ...string) (*tls.Config, error) {
-	if pin == "" {
+// certificate, and a peer that must prove the key of one of the pins and choose one of
+// alpn.
+func (i *Identity) DialTLS(pins []string, alpn ...string) (*tls.Config, error) {
+	if len(pins) == 0 || slices.Contains(pins, "") {
 		return nil, errors.New("dialing without a pin is not allowed")
 	}
+	return i.dialTLS(func(key ed25519.PublicKey) error {
+		if got := PinOf(key); !slices.Contains(pins, got) {
+			return fmt.Errorf("%w: it has %s, pinned is %s", ErrWrongPeer, got, strings.Join(pins, " or "))
+		}
+		return nil
+	}, alpn)
+}
+
+// MeetTLS is DialTLS for a first contact: the peer may have any key, and seen is called
+// with it. Nothing that the peer says counts until a person has compared that key.
+func (i *Identity) MeetTLS(seen func(ed25519.PublicKey), alpn ...string) (*tls.Config, error) {
+	return i.dialTLS(func(key ed25519.PublicKey) error { seen(key); return nil }, alpn)
+}
+
+func (i *Identity) dialTLS(judge func(ed25519.PublicKey) error, alpn []string) (*tls.Config, error) {
 	config, err := i.linkTLS(alpn)
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := i.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	config.Certificates = []tls.Certificate{certificate}
 	// Chain, name and dates mean nothing between our own ends. The handshake proves
 	// that the peer holds the certificate's key and VerifyConnection compares it.
 	config.InsecureSkipVerify = true
@@ -30,10 +52,7 @@ func (i *Identity) DialTLS(pin string, alpn ...string) (*tls.Config, error) {
 		if err != nil {
 			return err
 		}
-		if got := PinOf(key); got != pin {
-			return fmt.Errorf("%w: it has %s, pinned is %s", ErrWrongPeer, got, pin)
-		}
-		return nil
+		return judge(key)
 	}
 	return config, nil
 }
@@ -45,6 +64,10 @@ func (i *Identity) AcceptTLS(alpn ...string) (*tls.Config, error) {
 	config, err := i.linkTLS(alpn)
 	if err != nil {
 		return nil, err
+	}
+	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		certificate, err := i.Certificate() // of the key at this moment
+		return &certificate, err
 	}
 	config.ClientAuth = tls.RequireAnyClientCert
 	config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -60,13 +83,8 @@ func (i *Identity) linkTLS(alpn []string) (*tls.Config, error) {
 	if len(alpn) == 0 {
 		return nil, errors.New("a link needs an ALPN protocol")
 	}
-	certificate, err := i.Certificate()
-	if err != nil {
-		return nil, err
-	}
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS13,
-		Certificates:                []tls.Certificate{certificate},
 		NextProtos:                  slices.Clone(alpn),
 		SessionTicketsDisabled:      true,
 		DynamicRecordSizingDisabled: true, // links carry pages: full records from the start

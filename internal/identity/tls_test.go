@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -70,7 +71,7 @@ func shake(t *testing.T, dial, accept *tls.Config) (client, server *tls.Conn, di
 
 func configs(t *testing.T, node, gateway *identity.Identity, pin string) (dial, accept *tls.Config) {
 	t.Helper()
-	dial, err := node.DialTLS(pin, alpn)
+	dial, err := node.DialTLS([]string{pin}, alpn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,12 +146,55 @@ func TestRefusedHandshakes(t *testing.T) {
 	}
 }
 
+// An end that accepts proves the key that it has at that moment; one that dials takes
+// the key that was announced too.
+func TestHandshakeAfterChange(t *testing.T) {
+	node, gateway := newIdentity(t), newIdentity(t)
+	first := gateway.Pin()
+	next := prepare(t, gateway)
+	accept, err := gateway.AcceptTLS(alpn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(pins ...string) (*tls.Conn, error) {
+		dial, err := node.DialTLS(pins, alpn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, _, dialed, _ := shake(t, dial, accept)
+		return client, dialed
+	}
+	announced := identity.PinOf(next.New)
+	if _, err := try(first, announced); err != nil {
+		t.Errorf("before the change: %v", err)
+	}
+	if err := gateway.Change(); err != nil {
+		t.Fatal(err)
+	}
+	if client, err := try(first, announced); err != nil {
+		t.Errorf("after the change: %v", err)
+	} else if key, err := identity.PeerKey(client.ConnectionState()); err != nil || !key.Equal(next.New) {
+		t.Errorf("after the change it proves %x, %v, want the new key", key, err)
+	}
+	if _, err := try(first); !errors.Is(err, identity.ErrWrongPeer) {
+		t.Errorf("a node that has not heard of the new key: %v, want it refused", err)
+	}
+	var met ed25519.PublicKey
+	meet, err := node.MeetTLS(func(key ed25519.PublicKey) { met = key }, alpn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, dialed, _ := shake(t, meet, accept); dialed != nil || !met.Equal(next.New) {
+		t.Errorf("meeting: %v, key %x, want the gateway's", dialed, met)
+	}
+}
+
 func TestConfigsNeedTheirParts(t *testing.T) {
 	id := newIdentity(t)
-	if _, err := id.DialTLS("", alpn); err == nil {
+	if _, err := id.DialTLS([]string{""}, alpn); err == nil {
 		t.Error("DialTLS without a pin succeeded")
 	}
-	if _, err := id.DialTLS(id.Pin()); err == nil {
+	if _, err := id.DialTLS([]string{id.Pin()}); err == nil {
 		t.Error("DialTLS without a protocol succeeded")
 	}
 	if _, err := id.AcceptTLS(); err == nil {

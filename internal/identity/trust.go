@@ -6,18 +6,25 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"strings"
 )
 
 // ErrWrongCA is the error of a server whose certificate is not of the pinned CA.
 var ErrWrongCA = errors.New("the server's certificate is not of the installation that was paired with")
 
-// TrustCA is how a program that knows the pin of an installation's CA (CA.Pin)
-// connects to it: that CA vouches for the server's name, and nobody else does. Of a
+// ALPNPinned is offered, and never chosen, by programs that know the CA's pin: they
+// want a certificate of that CA where browsers get another one.
+const ALPNPinned = "platen-ca/1"
+
+// TrustCA is how a program that knows the pin of an installation's CA (CA.Pin), or
+// what people read of its certificate (Fingerprint, with or without colons), connects
+// to it: that CA vouches for the server's name, and nobody else does. Of a
 // server that is called by its address TLS tells no name; the CA's word is enough
 // then, because it signs for its own installation only.
 func TrustCA(pin string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
+		NextProtos:         []string{ALPNPinned, "http/1.1"},
 		InsecureSkipVerify: true, // the system's roots are not asked: VerifyConnection decides
 		VerifyConnection:   func(state tls.ConnectionState) error { return verifyCA(state, pin) },
 	}
@@ -27,7 +34,8 @@ func verifyCA(state tls.ConnectionState, pin string) error {
 	roots := x509.NewCertPool()
 	for _, c := range state.PeerCertificates[1:] {
 		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-		if c.IsCA && base64.RawURLEncoding.EncodeToString(sum[:]) == pin {
+		read := strings.EqualFold(strings.ReplaceAll(pin, ":", ""), strings.ReplaceAll(Fingerprint(c), ":", ""))
+		if c.IsCA && (read || base64.RawURLEncoding.EncodeToString(sum[:]) == pin) {
 			roots.AddCert(c)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,11 +34,14 @@ func TestTrustCA(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := TrustCA(ours.Pin())
-		config.ServerName = tt.serverName
-		err = handshake(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, config)
-		if (err == nil) != tt.ok || (!tt.ok && !errors.Is(err, ErrWrongCA)) {
-			t.Errorf("%s: %v, want success %t", tt.name, err, tt.ok)
+		fingerprint := Fingerprint(ours.Certificate())
+		for _, pin := range []string{ours.Pin(), fingerprint, strings.ToLower(strings.ReplaceAll(fingerprint, ":", ""))} {
+			config := TrustCA(pin)
+			config.ServerName = tt.serverName
+			err = handshake(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, config)
+			if (err == nil) != tt.ok || (!tt.ok && !errors.Is(err, ErrWrongCA)) {
+				t.Errorf("%s, known by %s: %v, want success %t", tt.name, pin, err, tt.ok)
+			}
 		}
 	}
 }

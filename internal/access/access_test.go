@@ -43,9 +43,10 @@ func newEnd(t testing.TB, change ...func(*access.Config)) *end {
 	e.routes = append(access.SignInRoutes(e.guard),
 		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}", Policy: access.AtLeast(api.RoleUser), Handle: whoami},
 		access.Route{Method: "DELETE", Path: "/api/v1/jobs/{job}", Policy: access.AtLeast(api.RoleOperator), Handle: whoami},
-		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}/pages/{n}", Policy: access.AtLeast(api.RoleKiosk), Handle: whoami},
+		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}/pages/{n}", Policy: access.AtLeast(api.RoleKiosk).Tickets(), Handle: whoami},
 		access.Route{Method: "POST", Path: "/api/v1/scanners/{scanner}/jobs", Policy: access.AtLeast(api.RoleUser), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "GET", Path: "/api/v1/nodes/{node}", Policy: access.AtLeast(api.RoleAdmin), Handle: whoami},
+		access.Route{Method: "POST", Path: "/api/v1/setup/settings", Policy: access.Setup(), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "POST", Path: "/api/v1/link/drain", Policy: access.LinkOnly(), MaxBody: 1 << 10, Handle: whoami},
 		access.Route{Method: "POST", Path: "/api/v1/node/join", Policy: access.NodeOnly(), MaxBody: 1 << 10, Handle: whoami},
 	)
@@ -113,26 +114,39 @@ func TestLinkHostIsRelays(t *testing.T) {
 }
 
 func TestWalk(t *testing.T) {
-	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadPublic} {
+	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadPublic, access.RoadSetup} {
 		t.Run(string(road), func(t *testing.T) {
 			e := newEnd(t)
 			h := e.on(road)
+			door := road // where pages sign in
+			if road == access.RoadSetup {
+				door = access.RoadLAN
+			}
+			accesstest.AllowPages(e.guard.Origins)
 			accesstest.Walk(t, accesstest.Walker{Handler: h, Routes: e.routes, Road: road,
-				As: accesstest.SignIn(e.guard, h, road), Snapshot: e.records.Dump})
+				As:   accesstest.SignIn(e.guard, h, road),
+				Page: func(origin string) accesstest.As { return accesstest.SignInPage(e.guard, e.on(door), door, origin) },
+				Cookie: func(t testing.TB, role api.Role) *http.Cookie {
+					return accesstest.Cookie(t, e.guard, h, road, role)
+				},
+				Snapshot: e.records.Dump})
 		})
 	}
 	t.Run("link", func(t *testing.T) {
-		v := access.NewGrantVerifier(testNode)
+		v := access.NewGrantVerifier(testNode, nil)
 		e := newEnd(t, func(c *access.Config) { c.Grants = v })
 		gateway := accesstest.NewGateway(t, v, testNode)
 		accesstest.Walk(t, accesstest.Walker{Handler: e.on(access.RoadLink), Routes: e.routes, Road: access.RoadLink,
-			As: gateway.As, Snapshot: e.records.Dump})
+			As: gateway.As, Page: gateway.Page, Snapshot: e.records.Dump})
 	})
 }
 
 func TestSignInContract(t *testing.T) {
 	e := newEnd(t)
-	accesstest.ContractCheck(t, accesstest.Spec(t), access.SignInRoutes(e.guard), accesstest.End{Tags: []string{"service", "sign-in"}})
+	accesstest.ContractCheck(t, accesstest.Spec(t), access.SignInRoutes(e.guard), accesstest.End{
+		Tags:    []string{"service", "sign-in", "users", "origins"},
+		Without: []string{"startOIDC", "startPasskeySignIn", "startPasskey", "listPasskeys", "createPasskey", "deletePasskey"}, // of providers
+	})
 }
 
 func TestRecordsInMemory(t *testing.T) {

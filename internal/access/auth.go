@@ -19,24 +19,31 @@ import (
 const HeaderGrant = "Platen-Grant"
 
 // judgeCaller finds out who calls and whether the policy lets them. own says that
-// the browser vouches for our own page, foreign that another page is behind a probe.
-func (h *handler) judgeCaller(x *exchange, r *http.Request, p Policy, own, foreign bool) (Caller, error) {
-	if foreign {
+// the browser vouches for our own page, refused that another page is behind a probe.
+func (h *handler) judgeCaller(x *exchange, r *http.Request, p Policy, own, refused bool) (Caller, error) {
+	if refused {
 		x.readable = true
 		return Caller{Road: h.road}, nil
 	}
 	caller, err := h.identify(x, r, p, own)
-	if err == nil && p.kind == policyRole && !caller.May(p.min) {
+	x.caller = caller // who is refused is logged too
+	if err == nil && p.min != "" && !caller.May(p.min) {
 		err = problem.PermissionDenied.Error()
 	}
-	if isRefusal(err) && p.kind != policyRole && p.kind != policyNode && h.road != RoadLink {
-		caller, err = Caller{}, nil // credentials that do not hold are like none
+	if err == nil && p.ownPages && caller.Origin != "" {
+		err = problem.OriginNotAllowed.Error() // over a link: browsers' own words were judged before
+	}
+	if isRefusal(err) && (p.kind == policyAnonymous || p.kind == policyProbe) && h.road != RoadLink {
+		caller, err = Caller{Origin: x.origin()}, nil // credentials that do not hold are like none
 	}
 	if err != nil {
 		return Caller{}, err
 	}
 	x.readable = p.kind == policyProbe && caller.Session == ""
 	caller.Road = h.road
+	if h.road != RoadLink {
+		caller.Address = remoteIP(r).String()
+	}
 	return caller, nil
 }
 
@@ -57,14 +64,20 @@ func (h *handler) identify(x *exchange, r *http.Request, p Policy, own bool) (Ca
 	if h.road == RoadLink {
 		return h.identifyGrant(x, r)
 	}
-	if h.plain(r) {
+	if h.plain(r, h.road) {
 		return Caller{}, problem.PlainHTTPRefused.Error()
 	}
+	if x.ticket != "" {
+		return h.identifyTicket(ctx, x, r)
+	}
 	if values := r.Header.Values("Authorization"); len(values) > 0 {
-		return h.identifyBearer(ctx, r, x.at, values)
+		return h.identifyBearer(ctx, x, r, values)
+	}
+	if x.foreign != (Origin{}) {
+		return Caller{}, problem.SessionRequired.Error() // cookies and loopback trust are for our own pages
 	}
 	caller, err := h.identifyCookie(ctx, r, x.at, own)
-	if err != nil && h.trusts(ctx, r, x.at) {
+	if err != nil && h.trusts(ctx, r, h.road, x.at) {
 		return localCaller(), nil
 	}
 	return caller, err
@@ -72,8 +85,8 @@ func (h *handler) identify(x *exchange, r *http.Request, p Policy, own bool) (Ca
 
 // plain reports whether a request came unencrypted from another device, to an end
 // that does not take such.
-func (h *handler) plain(r *http.Request) bool {
-	return r.TLS == nil && !h.AllowPlainHTTP && (h.road == RoadLAN || h.road == RoadPublic)
+func (g *Guard) plain(r *http.Request, road Road) bool {
+	return r.TLS == nil && !g.switches.Load().AllowPlainHTTP && (road == RoadLAN || road == RoadPublic || road == RoadSetup && !fromThisMachine(r))
 }
 
 func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
@@ -94,11 +107,11 @@ func (h *handler) identifyGrant(x *exchange, r *http.Request) (Caller, error) {
 	if len(x.grants) > 1 {
 		return Caller{}, problem.GrantInvalid.Error()
 	}
-	g, err := h.Grants.Verify(x.grants[0], r.Method, r.URL.EscapedPath())
+	g, err := h.Grants.Verify(r.Context(), x.grants[0], r.Method, r.URL.EscapedPath())
 	if err != nil {
 		return Caller{}, err
 	}
-	return g.caller(h.MaxRole), nil
+	return g.caller(h.switches.Load().MaxRole), nil
 }
 
 // stripLink takes from a link's request what a browser may have said to the gateway:
@@ -115,18 +128,18 @@ func stripLink(h http.Header) (grants []string) {
 	return grants
 }
 
-func (h *handler) identifyBearer(ctx context.Context, r *http.Request, at Authority, values []string) (Caller, error) {
+func (h *handler) identifyBearer(ctx context.Context, x *exchange, r *http.Request, values []string) (Caller, error) {
 	scheme, token, ok := strings.Cut(values[0], " ")
 	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
 		return Caller{}, problem.SessionRequired.Error()
 	}
 	if h.AdminToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(h.AdminToken)) == 1 {
-		if !fromThisMachine(r) || !isLoopbackName(at.Host) || forwarded(r) {
+		if x.foreign != (Origin{}) || !fromThisMachine(r) || !isLoopbackName(x.at.Host) || forwarded(r) {
 			return Caller{}, problem.New(problem.SessionRequired, "This token is for programs on the machine itself.")
 		}
 		return localCaller(), nil
 	}
-	return h.callerOf(ctx, token, true)
+	return h.callerOf(ctx, token, true, x.origin())
 }
 
 func (h *handler) identifyCookie(ctx context.Context, r *http.Request, at Authority, own bool) (Caller, error) {
@@ -141,7 +154,7 @@ func (h *handler) identifyCookie(ctx context.Context, r *http.Request, at Author
 	err := error(problem.SessionRequired.Error())
 	for _, c := range cookies[:min(len(cookies), 4)] {
 		var caller Caller
-		if caller, err = h.callerOf(ctx, c.Value, false); err == nil || !isRefusal(err) {
+		if caller, err = h.callerOf(ctx, c.Value, false, ""); err == nil || !isRefusal(err) {
 			return caller, err
 		}
 	}
@@ -158,13 +171,13 @@ func cookieName(r *http.Request, at Authority) string {
 }
 
 func localCaller() Caller {
-	return Caller{Session: SessionLoopback, Subject: SubjectLocal, Role: api.RoleAdmin}
+	return Caller{Session: SessionLoopback, Kind: api.SessionKindLoopback, Subject: SubjectLocal, Role: api.RoleAdmin}
 }
 
 // trusts decides loopback trust: peer and Host are loopback, nothing forwarded the
 // request, and the peer's process belongs to the user who may (peer_linux.go).
-func (h *handler) trusts(ctx context.Context, r *http.Request, at Authority) bool {
-	if !h.LoopbackTrust || h.road != RoadLoopback || !isLoopbackName(at.Host) || forwarded(r) || !fromThisMachine(r) {
+func (g *Guard) trusts(ctx context.Context, r *http.Request, road Road, at Authority) bool {
+	if !g.switches.Load().LoopbackTrust || road != RoadLoopback || !isLoopbackName(at.Host) || forwarded(r) || !fromThisMachine(r) {
 		return false
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -172,7 +185,7 @@ func (h *handler) trusts(ctx context.Context, r *http.Request, at Authority) boo
 		return false
 	}
 	local, _ := localAddr(r)
-	return h.ownsPeer(ctx, peer, local)
+	return g.ownsPeer(ctx, peer, local)
 }
 
 // forwarded reports whether a proxy touched the request: then its peer says nothing.

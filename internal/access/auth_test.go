@@ -251,7 +251,7 @@ func TestLoopbackTrust(t *testing.T) {
 
 // A node's key is all that RoadNode asks for.
 func TestNodeOnly(t *testing.T) {
-	gateway := accesstest.NewGateway(t, access.NewGrantVerifier(testNode), testNode)
+	gateway := accesstest.NewGateway(t, access.NewGrantVerifier(testNode, nil), testNode)
 	e := newEnd(t, func(c *access.Config) {
 		c.PeerKey = func(context.Context) ed25519.PublicKey { return gateway.Identity.Public() }
 	})

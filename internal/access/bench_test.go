@@ -10,12 +10,14 @@ import (
 	"github.com/platen-scan/platen/proto/api"
 )
 
-// ask prepares a request of a signed-in phone, as it comes hundreds of times for one document.
-func ask(tb testing.TB) func() {
+// ask prepares a request of a signed-in phone, or of a foreign page in one, as it comes
+// hundreds of times for one document.
+func ask(tb testing.TB, origin string) func() {
 	e := newEnd(tb, func(c *access.Config) { c.Rate, c.Log = 1<<30, nil })
+	accesstest.AllowPages(e.guard.Origins)
 	h := e.on(access.RoadLAN)
 	r := accesstest.NewRequest(access.RoadLAN, "GET", pagePath, "")
-	accesstest.SignIn(e.guard, h, access.RoadLAN)(tb, r, api.RoleUser)
+	accesstest.SignInPage(e.guard, h, access.RoadLAN, origin)(tb, r, api.RoleUser)
 	return func() {
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
@@ -24,18 +26,26 @@ func ask(tb testing.TB) func() {
 	}
 }
 
+var askers = map[string]string{"own": "", "foreign": accesstest.ShopOrigin}
+
 func BenchmarkGuard(b *testing.B) {
-	once := ask(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		once()
+	for name, origin := range askers {
+		b.Run(name, func(b *testing.B) {
+			once := ask(b, origin)
+			b.ReportAllocs()
+			for b.Loop() {
+				once()
+			}
+		})
 	}
 }
 
 func TestGuardAllocations(t *testing.T) {
 	const most = 120 // the recorder and the answer's JSON included
-	if got := testing.AllocsPerRun(100, ask(t)); got > most {
-		t.Errorf("%v allocations a request, %d are the most", got, most)
+	for name, origin := range askers {
+		if got := testing.AllocsPerRun(100, ask(t, origin)); got > most {
+			t.Errorf("%s: %v allocations a request, %d are the most", name, got, most)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // Road is the way by which a request reached this end. The listener that took the
@@ -18,6 +19,7 @@ const (
 	RoadLink     Road = "link"     // a gateway's request over the link: needs a grant
 	RoadPublic   Road = "public"   // a gateway's browser side
 	RoadNode     Road = "node"     // a gateway's node side: mutual TLS, enrolled or joining nodes
+	RoadSetup    Road = "setup"    // the setup page's own ports: nobody is trusted there without a sign-in
 )
 
 // Sessions that are no records.
@@ -28,12 +30,18 @@ const (
 
 // Caller is who a request speaks for once every check has passed.
 type Caller struct {
-	Session string   // session ID; SessionLoopback on the machine itself
-	Subject string   // owns jobs and documents: stable for one session, SubjectLocal on loopback
-	Role    api.Role // never more than the road allows
-	Origin  string   // of a foreign web page, checked; "" for this end's own page and for programs
+	Session string          // session ID; SessionLoopback on the machine itself
+	Kind    api.SessionKind // how the session came to be
+	Subject string          // owns jobs and documents: the user, else the session; SubjectLocal on loopback
+	User    string          // user ID; "" for a device that was paired for nobody
+	Name    string          // of the user, for people; "" without one
+	Groups  []string        // of the user
+	Role    api.Role        // never more than the road allows
+	Origin  string          // of a foreign web page, checked; "" for this end's own page and for programs
 	Road    Road
+	Address string            // of the peer, without its port; "" over a link
 	Gateway string            // pin of the gateway that vouches for the caller; "" without one
+	Actions []scan.Action     // on RoadLink: what the gateway permits on the scanner of the path
 	Key     ed25519.PublicKey // of the node that calls, on RoadNode
 }
 

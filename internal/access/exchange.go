@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -32,19 +33,26 @@ func RequestID(ctx context.Context) string {
 // http.ResponseController finds the connection's through Unwrap.
 type exchange struct {
 	http.ResponseWriter
-	h        *handler
-	id       string
-	began    time.Time
-	api      bool
-	at       Authority
-	route    string   // pattern, "" before one was found
-	grants   []string // values of HeaderGrant on a link
-	caller   Caller
-	readable bool // by every origin: the constant answer to a probe
-	status   int  // 0: the answer has not begun
-	bytes    int64
-	err      error // of the route
-	code     problem.Code
+	h         *handler
+	id        string
+	began     time.Time
+	api       bool
+	tls       *tls.ConnectionState // of a browser's connection; nil: it is not encrypted
+	at        Authority
+	route     string     // pattern, "" before one was found
+	grants    []string   // values of HeaderGrant on a link
+	foreign   Origin     // of an allowed foreign page, once it is judged; zero: none
+	preflight *preflight // of a foreign page; nil: it is the request itself
+	ticket    string     // of the query, on routes that take tickets; "": none
+	shared    bool       // pages of all sites may embed the answer: it was asked for by a ticket
+	caller    Caller
+	readable  bool // by every origin: the constant answer to a probe
+	status    int  // 0: the answer has not begun
+	bytes     int64
+	err       error // of the route
+	code      problem.Code
+	audit     string // action of the route; "": no record is kept
+	note      note   // what the handler adds to the record
 }
 
 func newExchange(h *handler, w http.ResponseWriter, r *http.Request) *exchange {
@@ -57,7 +65,18 @@ func newExchange(h *handler, w http.ResponseWriter, r *http.Request) *exchange {
 	if h.road == RoadLink {
 		x.grants = stripLink(r.Header)
 	}
+	if h.road != RoadLink && h.road != RoadNode {
+		x.tls = r.TLS
+	}
 	return x
+}
+
+// origin is that of the foreign page that asks; "" for our own pages and programs.
+func (x *exchange) origin() string {
+	if x.foreign == (Origin{}) {
+		return ""
+	}
+	return x.foreign.String()
 }
 
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
@@ -142,6 +161,7 @@ func (x *exchange) finish(r *http.Request) {
 		}
 	}
 	x.log(r, p != nil)
+	x.record(r)
 	if p != nil {
 		panic(p)
 	}

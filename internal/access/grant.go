@@ -21,27 +21,31 @@ const (
 // what role, for which method and path, at which node. The node checks all of it
 // again (GrantVerifier). It works once.
 type Grant struct {
-	ID       string    `json:"jti"`
-	Gateway  string    `json:"iss"` // pin of the gateway's key; Sign fills it in
-	Node     string    `json:"aud"` // node ID
-	Subject  string    `json:"sub"` // as in Caller, in the gateway's name space
-	Session  string    `json:"session"`
-	Role     api.Role  `json:"role"`
-	Origin   string    `json:"origin,omitempty"` // foreign web origin; "" for the gateway's own page and for programs
-	Method   string    `json:"method"`
-	Path     string    `json:"path"`          // escaped, without query
-	Job      string    `json:"job,omitempty"` // the job that the path is of; "" if of none
-	IssuedAt time.Time `json:"iat"`
-	Expires  time.Time `json:"exp"` // at most 60 s later
+	ID      string   `json:"jti"`
+	Gateway string   `json:"iss"` // pin of the gateway's key; Sign fills it in
+	Node    string   `json:"aud"` // node ID
+	Subject string   `json:"sub"` // as in Caller, in the gateway's name space
+	Session string   `json:"session"`
+	Name    string   `json:"name,omitempty"` // of the user, for people
+	Role    api.Role `json:"role"`
+	Origin  string   `json:"origin,omitempty"` // foreign web origin; "" for the gateway's own page and for programs
+	Method  string   `json:"method"`
+	Path    string   `json:"path"`          // escaped, without query
+	Job     string   `json:"job,omitempty"` // the job that the path is of; "" if of none
+	// Actions are what the user may do with the scanner of the path; nil: the gateway did not say.
+	Actions  []scan.Action `json:"actions,omitzero"`
+	IssuedAt time.Time     `json:"iat"`
+	Expires  time.Time     `json:"exp"` // at most 60 s later
 }
 
-// NewGrant is the grant for a request that goes out to the node for the caller.
-func NewGrant(c Caller, node string, out *http.Request, now time.Time) Grant {
+// NewGrant is the grant for a request that goes out to the node for the caller, who may
+// do the actions with the scanner of its path. Without a scanner there are none to give.
+func NewGrant(c Caller, node string, out *http.Request, now time.Time, actions ...scan.Action) Grant {
 	path := out.URL.EscapedPath()
 	return Grant{
 		ID: scan.RandomText(grantIDLength), Node: node,
-		Subject: c.Subject, Session: c.Session, Role: c.Role, Origin: c.Origin,
-		Method: out.Method, Path: path, Job: jobOf(path),
+		Subject: c.Subject, Session: c.Session, Name: c.Name, Role: c.Role, Origin: c.Origin,
+		Method: out.Method, Path: path, Job: jobOf(path), Actions: actions,
 		IssuedAt: now.UTC(), Expires: now.Add(grantLife).UTC(),
 	}
 }
@@ -58,7 +62,7 @@ func (g Grant) caller(max api.Role) Caller {
 	const enough = 12 // characters of the pin: 72 bits
 	return Caller{
 		Session: "gw-" + g.Session, Subject: "gw-" + cut(g.Gateway, enough) + ":" + g.Subject,
-		Role: lower(g.Role, max), Origin: g.Origin, Road: RoadLink, Gateway: g.Gateway,
+		Name: g.Name, Role: lower(g.Role, max), Origin: g.Origin, Road: RoadLink, Gateway: g.Gateway, Actions: g.Actions,
 	}
 }
 

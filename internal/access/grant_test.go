@@ -1,9 +1,12 @@
 package access_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +19,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // link is both ends: the gateway that signs and the node that checks.
@@ -25,7 +29,7 @@ type link struct {
 }
 
 func newLink(t testing.TB) link {
-	v := access.NewGrantVerifier(testNode)
+	v := access.NewGrantVerifier(testNode, nil)
 	return link{accesstest.NewGateway(t, v, testNode), v}
 }
 
@@ -36,7 +40,7 @@ func (l link) grant() access.Grant {
 }
 
 func (l link) verify(token string) error {
-	_, err := l.verifier.Verify(token, "GET", jobPath)
+	_, err := l.verifier.Verify(context.Background(), token, "GET", jobPath)
 	return err
 }
 
@@ -56,7 +60,7 @@ func wantProblem(t testing.TB, what string, err error, want problem.Code) {
 func TestGrantRoundTrip(t *testing.T) {
 	l := newLink(t)
 	want := l.grant()
-	got, err := l.verifier.Verify(want.Sign(l.Identity), "GET", jobPath)
+	got, err := l.verifier.Verify(t.Context(), want.Sign(l.Identity), "GET", jobPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +69,7 @@ func TestGrantRoundTrip(t *testing.T) {
 		t.Errorf("times %v to %v, want %v to %v", got.IssuedAt, got.Expires, want.IssuedAt, want.Expires)
 	}
 	got.IssuedAt, got.Expires = want.IssuedAt, want.Expires
-	if got != want || got.Job != "aaaaaaaaaaaaaaaa-jaaaaaaaaaaaaaaaaaaaa" {
+	if !reflect.DeepEqual(got, want) || got.Job != "aaaaaaaaaaaaaaaa-jaaaaaaaaaaaaaaaaaaaa" {
 		t.Errorf("Verify = %+v, want %+v", got, want)
 	}
 }
@@ -203,10 +207,10 @@ func TestGrantOfALongPath(t *testing.T) {
 	l := newLink(t)
 	r := accesstest.NewRequest(access.RoadLink, "GET", "/api/v1/jobs/"+strings.Repeat("%61", 100), "")
 	g := access.NewGrant(access.Caller{Session: "s", Subject: "u", Role: api.RoleUser}, testNode, r, time.Now())
-	if _, err := l.verifier.Verify(g.Sign(l.Identity), "GET", r.URL.EscapedPath()); err != nil {
+	if _, err := l.verifier.Verify(t.Context(), g.Sign(l.Identity), "GET", r.URL.EscapedPath()); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.verifier.Verify(g.Sign(l.Identity), "GET", r.URL.Path); err == nil {
+	if _, err := l.verifier.Verify(t.Context(), g.Sign(l.Identity), "GET", r.URL.Path); err == nil {
 		t.Error("the grant covers another spelling of its path")
 	}
 }
@@ -254,7 +258,7 @@ func TestNoGrantBeforeTheHello(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := access.NewGrantVerifier(testNode)
+	v := access.NewGrantVerifier(testNode, nil)
 	l := link{&accesstest.Gateway{Identity: id, Node: testNode}, v}
 	v.Trust(id.Pin())
 	wantProblem(t, "before the hello", l.verify(l.grant().Sign(id)), problem.GrantInvalid)
@@ -325,4 +329,51 @@ func FuzzVerifyGrant(f *testing.F) {
 			t.Errorf("SetClock(%q) passed", token)
 		}
 	})
+}
+
+// The node asks its own list, whatever the gateway allows.
+func TestGrantOfAForeignPage(t *testing.T) {
+	origins := access.NewOrigins()
+	v := access.NewGrantVerifier(testNode, origins)
+	e := newEnd(t, func(c *access.Config) { c.Grants, c.Origins = v, origins })
+	e.routes = append(e.routes, access.Route{Method: "GET", Path: "/api/v1/own", Policy: access.AtLeast(api.RoleKiosk).OwnPages(), Handle: whoami})
+	gateway, h := accesstest.NewGateway(t, v, testNode), e.on(access.RoadLink)
+	ask := func(path, origin string) *httptest.ResponseRecorder {
+		r := accesstest.NewRequest(access.RoadLink, "GET", path, "")
+		gateway.Page(origin)(t, r, api.RoleAdmin)
+		return accesstest.Do(h, r)
+	}
+	wantCode(t, ask(jobPath, accesstest.ShopOrigin), problem.OriginNotAllowed)
+	accesstest.AllowPages(origins)
+	w := ask(jobPath, accesstest.ShopOrigin)
+	wantStatus(t, w, http.StatusOK)
+	if !strings.Contains(w.Body.String(), accesstest.ShopOrigin) || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("caller %s, header %v", w.Body, w.Header())
+	}
+	for _, origin := range []string{"https://evil.example", "null", "*", "https://SHOP.example", "https://shop.example:443", "https://shop.example/"} {
+		wantCode(t, ask(jobPath, origin), problem.OriginNotAllowed)
+	}
+	wantStatus(t, ask("/api/v1/own", ""), http.StatusOK)
+	wantCode(t, ask("/api/v1/own", accesstest.ShopOrigin), problem.OriginNotAllowed)
+	origins.Configure(true, nil)
+	wantStatus(t, ask(jobPath, "https://whoever.example"), http.StatusOK)
+	wantCode(t, ask(jobPath, "null"), problem.OriginNotAllowed)
+}
+
+func TestGrantSaysActionsAndName(t *testing.T) {
+	l := newLink(t)
+	r := accesstest.NewRequest(access.RoadLink, "GET", jobPath, "")
+	c := access.Caller{Session: "s1", Subject: "u1", Role: api.RoleUser, Name: "Ada"}
+	for name, actions := range map[string][]scan.Action{"not said": nil, "none": {}, "two": {scan.See, scan.Use}} {
+		g, err := l.verifier.Verify(t.Context(), access.NewGrant(c, l.Node, r, time.Now(), actions...).Sign(l.Identity), "GET", jobPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(g.Actions, actions) || g.Name != "Ada" {
+			t.Errorf("%s: grant of %q with actions %#v, want %#v", name, g.Name, g.Actions, actions)
+		}
+	}
+	g := l.grant()
+	g.Name = "Ada\nsession=x"
+	wantProblem(t, "a name with a line", l.verify(g.Sign(l.Identity)), problem.GrantInvalid)
 }

@@ -3,12 +3,14 @@ package access
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/platen-scan/platen/proto/api"
@@ -19,11 +21,11 @@ import (
 type Config struct {
 	Hosts          *Hosts         // names of this end beside its addresses; nil: none
 	Records        Records        // sessions and pairings; nil: nobody can sign in
-	LoopbackTrust  bool           // the machine's own user is an administrator on RoadLoopback
-	AllowPlainHTTP bool           // sign-in over HTTP from other devices; false: refused
+	LoopbackTrust  bool           // the machine's own user is an administrator on RoadLoopback; see Switch
+	AllowPlainHTTP bool           // sign-in over HTTP from other devices; false: refused; see Switch
 	AdminToken     string         // bearer token of this machine's CLI, for connections from itself; "": none
 	Grants         *GrantVerifier // for RoadLink; nil: nothing but LinkOnly routes works there
-	MaxRole        api.Role       // highest role of callers on RoadLink; "": operator
+	MaxRole        api.Role       // highest role of callers on RoadLink; "": operator; see Switch
 
 	// Service answers GET /service to callers with a session.
 	Service func(Caller) api.Service
@@ -31,11 +33,22 @@ type Config struct {
 	// nil or "": that of the page that makes the pairing, unless it is loopback's.
 	PairingBase func() string
 	CAPin       string // of the CA behind PairingBase, for the QR code; "": none
+	// Origins are the foreign pages that may ask here; nil: those that a person allows.
+	Origins *Origins
+	// Place says where a gateway's scanner stands, for permissions; nil: nothing is known.
+	Place func(scanner string) (node string, labels []string)
+	// Providers are further ways to sign in, as OpenID Connect and passkeys.
+	Providers []Provider
+	// Audit keeps a record of what the routes with an Audit action did; nil: nothing does.
+	Audit Auditor
+	// HSTS reports whether browsers shall insist on HTTPS for the name of this connection;
+	// nil: for none. It is right only where every device trusts the certificate.
+	HSTS func(*tls.ConnectionState) bool
 	// PeerKey is the key that the peer of a RoadNode request has proven; nil: nobody has.
 	PeerKey func(context.Context) ed25519.PublicKey
 
-	SessionIdle time.Duration // a session ends after so long without a request; 0: 30 days, as for a paired device
-	SessionLife time.Duration // and in any case after; 0: 30 days
+	SessionIdle time.Duration // a sign-in by OIDC or passkey ends after so long without a request; 0: 12 hours
+	SessionLife time.Duration // every session but an API token's ends after; 0: 30 days
 	Rate        int           // requests a second of one session, or of one address without a session; 0: 60
 
 	Log *slog.Logger     // nil: discarded
@@ -49,6 +62,12 @@ type Guard struct {
 	started time.Time
 	rates   *limiter
 	live    *liveRequests
+	tickets *tickets
+
+	switches atomic.Pointer[Switches]
+
+	users       cache[user]
+	permissions cache[[]permission] // all of them, under ""
 }
 
 // New makes a Guard.
@@ -59,11 +78,8 @@ func New(c Config) *Guard {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.MaxRole == "" {
-		c.MaxRole = api.RoleOperator
-	}
 	if c.SessionIdle == 0 {
-		c.SessionIdle = 30 * 24 * time.Hour
+		c.SessionIdle = 12 * time.Hour
 	}
 	if c.SessionLife == 0 {
 		c.SessionLife = 30 * 24 * time.Hour
@@ -71,11 +87,20 @@ func New(c Config) *Guard {
 	if c.Rate == 0 {
 		c.Rate = 60
 	}
-	return &Guard{Config: c, started: c.Now(), rates: newLimiter(), live: newLiveRequests()}
+	if c.Origins == nil {
+		c.Origins = NewOrigins()
+	}
+	g := &Guard{Config: c, started: c.Now(), rates: newLimiter(), live: newLiveRequests(), tickets: newTickets()}
+	g.Switch(Switches{c.LoopbackTrust, c.AllowPlainHTTP, c.MaxRole})
+	c.Origins.lend(c.Records, c.Log, g.endDropped)
+	return g
 }
 
 // apiPrefix is where the routes live; everything else belongs to the web app.
-const apiPrefix = "/api/"
+const (
+	apiPrefix = "/api/"
+	setupPage = "/setup" // of the app: where its own ports lead
+)
 
 // handler serves one road.
 type handler struct {
@@ -110,14 +135,15 @@ func (g *Guard) Handler(road Road, routes []Route, app http.Handler) http.Handle
 		s.methods[route.Method] = route
 	}
 	for _, s := range resources {
-		s.allow = allow(s.methods)
+		s.allow = strings.Join(methodNames(s.methods, http.MethodOptions), ", ")
+		s.foreign = foreignMethods(s.methods, road)
 	}
 	return h
 }
 
-// allow is the Allow header of a resource.
-func allow(methods map[string]Route) string {
-	names := []string{http.MethodOptions}
+// methodNames are those of a resource's routes, and more, in order.
+func methodNames(methods map[string]Route, more ...string) []string {
+	names := more
 	for m := range methods {
 		names = append(names, m)
 		if m == http.MethodGet {
@@ -125,7 +151,7 @@ func allow(methods map[string]Route) string {
 		}
 	}
 	slices.Sort(names)
-	return strings.Join(names, ", ")
+	return names
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -158,11 +184,17 @@ func (h *handler) serveApp(x *exchange, r *http.Request) error {
 	if h.app == nil || h.road == RoadLink || h.road == RoadNode {
 		return problem.NotFound.Error()
 	}
-	if _, err := fromOwnPage(r, x.at); err != nil {
+	if o, err := pageOrigin(r); err != nil {
 		return err
+	} else if o != (Origin{}) && o != h.ownOrigin(x, r) {
+		return problem.OriginNotAllowed.Error()
 	}
 	if _, err := fetchSite(r); err != nil && !navigation(r) {
 		return err
+	}
+	if h.road == RoadSetup && r.URL.Path == "/" {
+		http.Redirect(x, r, setupPage, http.StatusSeeOther)
+		return nil
 	}
 	h.app.ServeHTTP(x, r)
 	return nil
@@ -178,7 +210,17 @@ func clean(p string) bool {
 type resource struct {
 	h       *handler
 	methods map[string]Route
-	allow   string
+	allow   string // value of Allow
+	foreign string // methods that foreign pages may use
+}
+
+// route finds the route of a method; HEAD is GET without its body.
+func (s *resource) route(method string) (Route, bool) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	route, ok := s.methods[method]
+	return route, ok
 }
 
 // ServeHTTP is called by the handler's ServeMux, with the exchange as w.
@@ -189,28 +231,25 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *resource) serve(x *exchange, r *http.Request) error {
 	x.route = r.Pattern
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
+	if r.Method == http.MethodOptions {
+		return s.answerOptions(x, r)
 	}
-	route, ok := s.methods[method]
-	if !ok && method != http.MethodOptions {
+	route, ok := s.route(r.Method)
+	if !ok {
 		x.Header().Set("Allow", s.allow)
 		return problem.MethodNotAllowed.Error()
 	}
-	own, foreign := s.h.judgePage(x, r)
-	if !ok { // OPTIONS
-		if foreign != nil {
-			return foreign
-		}
-		x.Header().Set("Allow", s.allow)
-		x.WriteHeader(http.StatusNoContent)
-		return nil
+	ends := s.h.live.ends.Load()
+	r = s.h.cutTicket(x, r, route.Policy)
+	own, refused := s.h.judgePage(x, r, route.Policy)
+	if refused != nil && route.Policy.kind != policyProbe {
+		return refused
 	}
-	if foreign != nil && route.Policy.kind != policyProbe {
-		return foreign
+	if err := s.h.auditable(route); err != nil {
+		return err
 	}
-	caller, err := s.h.judgeCaller(x, r, route.Policy, own, foreign != nil)
+	x.audit = route.Audit
+	caller, err := s.h.judgeCaller(x, r, route.Policy, own, refused != nil)
 	if err != nil {
 		if often := s.h.countRequest("", r); often != nil && s.h.road != RoadLink {
 			return often
@@ -218,8 +257,13 @@ func (s *resource) serve(x *exchange, r *http.Request) error {
 		return err
 	}
 	x.caller = caller
-	ctx, leave := s.h.live.enter(r.Context(), caller.Session)
+	ctx, leave := s.h.live.enter(r.Context(), caller)
 	defer leave()
+	if s.h.live.ends.Load() != ends {
+		if _, err := s.h.again(ctx, caller); err != nil {
+			return err
+		}
+	}
 	done, err := s.h.throttle(ctx, route, caller, r)
 	if err != nil {
 		return err
@@ -228,25 +272,14 @@ func (s *resource) serve(x *exchange, r *http.Request) error {
 	if err := checkPathValues(r); err != nil {
 		return err
 	}
-	r = r.WithContext(WithCaller(ctx, caller))
+	if err := s.h.judgePermission(ctx, caller, route.Policy, r.PathValue("scanner")); err != nil {
+		return err
+	}
+	r = r.WithContext(withNote(WithCaller(ctx, caller), x))
 	if err := limitBody(x, r, route.MaxBody); err != nil {
 		return err
 	}
 	return route.Handle(x, r)
-}
-
-// judgePage finds out whether a web page made the browser send this: own says that
-// the browser vouches for our own page.
-func (h *handler) judgePage(x *exchange, r *http.Request) (own bool, foreign error) {
-	if h.road == RoadLink || h.road == RoadNode {
-		return false, nil // no browser is there
-	}
-	fromPage, err := fromOwnPage(r, x.at)
-	if err != nil {
-		return false, err
-	}
-	fetched, err := fetchSite(r)
-	return fromPage || fetched, err
 }
 
 // limitBody refuses what is announced as too large and stops reading what turns out to be.

@@ -10,6 +10,9 @@ import (
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; " +
 	"connect-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
+// strictTransport makes browsers take no plain HTTP from this name for half a year.
+const strictTransport = "max-age=15552000"
+
 // HTMLHeaders sets what every HTML page of ours is sent with. A Guard sets it on the
 // HTML that its app handler answers; a listener without a guard calls it itself.
 func HTMLHeaders(h http.Header) {
@@ -28,16 +31,13 @@ func commonHeaders(h http.Header) {
 // over what handlers and, behind a gateway, nodes have set.
 func (x *exchange) finishHeaders() {
 	h := x.ResponseWriter.Header()
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			h.Del(name)
-		}
-	}
 	commonHeaders(h)
-	vary(h)
-	if x.readable {
-		h.Set("Access-Control-Allow-Origin", "*")
+	x.corsHeaders(h)
+	if x.readable || x.shared {
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	if x.tls != nil && x.h.HSTS != nil && x.h.HSTS(x.tls) {
+		h.Set("Strict-Transport-Security", strictTransport)
 	}
 	if x.api && h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")
@@ -46,16 +46,4 @@ func (x *exchange) finishHeaders() {
 		HTMLHeaders(h)
 	}
 	h.Set(HeaderRequestID, x.id)
-}
-
-// vary makes sure that Vary names Origin, once.
-func vary(h http.Header) {
-	for _, line := range h.Values("Vary") {
-		for name := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(name), "Origin") {
-				return
-			}
-		}
-	}
-	h.Add("Vary", "Origin")
 }

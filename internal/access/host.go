@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // linkHost is the Host of every request over a link: relay.Host, which this package
@@ -109,10 +110,10 @@ func isNumber(label string) bool {
 // String is the form of a Host header, the port always with it.
 func (a Authority) String() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
 
-// Hosts are the names, beside its addresses, by which browsers reach an end. The nil
-// Hosts has none.
+// Hosts are the names, beside its addresses, by which browsers reach an end. They may
+// change at any time. The nil Hosts has none.
 type Hosts struct {
-	names []Authority // Port 0: the listener's
+	names atomic.Pointer[[]Authority] // Port 0: the listener's
 }
 
 // NewHosts takes "name" (at the listener's port) or "name:port" (where something
@@ -120,6 +121,13 @@ type Hosts struct {
 // brackets. All faults are reported.
 func NewHosts(names ...string) (*Hosts, error) {
 	h := &Hosts{}
+	return h, h.Set(names...)
+}
+
+// Set puts other names, written as for NewHosts, in place of those before. If one is
+// faulty nothing changes.
+func (h *Hosts) Set(names ...string) error {
+	var list []Authority
 	var faults []error
 	for _, name := range names {
 		text := name
@@ -131,13 +139,20 @@ func NewHosts(names ...string) (*Hosts, error) {
 			faults = append(faults, fmt.Errorf("host name %q: %w", name, err))
 			continue
 		}
-		h.names = append(h.names, a)
+		list = append(list, a)
 	}
-	return h, errors.Join(faults...)
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	h.names.Store(&list)
+	return nil
 }
 
 func (h *Hosts) has(a Authority, listener uint16) bool {
-	return h != nil && slices.ContainsFunc(h.names, func(n Authority) bool {
+	if h == nil || h.names.Load() == nil {
+		return false
+	}
+	return slices.ContainsFunc(*h.names.Load(), func(n Authority) bool {
 		return n.Host == a.Host && (n.Port == a.Port || n.Port == 0 && listener == a.Port)
 	})
 }
@@ -163,13 +178,13 @@ func (g *Guard) authority(r *http.Request, road Road) (Authority, bool) {
 	if !ok {
 		return Authority{}, false
 	}
-	if g.Hosts.has(a, local.Port()) {
+	ip := local.Addr().Unmap()
+	if !(road == RoadSetup && ip.IsLoopback()) && g.Hosts.has(a, local.Port()) {
 		return a, true
 	}
 	if a.Port != local.Port() {
 		return Authority{}, false
 	}
-	ip := local.Addr().Unmap()
 	if ip.IsLoopback() {
 		return a, isLoopbackName(a.Host)
 	}

@@ -61,8 +61,7 @@ func ParseJoinToken(s string) (JoinToken, error) {
 	if err != nil || json.Unmarshal(body, &t) != nil {
 		return JoinToken{}, problem.New(problem.JoinTokenInvalid, "A part of the join token is missing or wrong.")
 	}
-	pin, err := base64.RawURLEncoding.DecodeString(t.Pin)
-	if err != nil || len(pin) != 32 || !isText(t.ID, shortIDLength) || !isText(t.Secret, joinSecretLength) ||
+	if !isPin(t.Pin) || !isText(t.ID, shortIDLength) || !isText(t.Secret, joinSecretLength) ||
 		len(t.Addresses) == 0 || len(t.Addresses) > maxJoinAddresses {
 		return JoinToken{}, problem.New(problem.JoinTokenInvalid, "A part of the join token is missing or wrong.")
 	}
@@ -74,9 +73,17 @@ func ParseJoinToken(s string) (JoinToken, error) {
 	return t, nil
 }
 
-// JoinTokens makes and redeems join tokens at a gateway.
+// isPin reports whether text can be the pin of a key.
+func isPin(text string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	return err == nil && len(raw) == 32
+}
+
+// JoinTokens makes and redeems join tokens at a gateway. Those that hold another pin
+// than the gateway's present one are void.
 type JoinTokens struct {
 	Records Records
+	Pin     func() string    // of the gateway's key
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -84,6 +91,8 @@ type JoinTokens struct {
 type joinRecord struct {
 	ID      string    `json:"id"`
 	Label   string    `json:"label,omitempty"`
+	Labels  []string  `json:"labels,omitempty"` // of the node that joins
+	Pin     string    `json:"pin"`
 	Hash    []byte    `json:"hash"`
 	Expires time.Time `json:"expires"`
 	Node    string    `json:"node,omitempty"` // that used it
@@ -97,9 +106,9 @@ func (j *JoinTokens) now() time.Time {
 	return j.Now()
 }
 
-// Create makes a token for the gateway with this pin at these addresses. The answer
-// is the only one that ever holds the token.
-func (j *JoinTokens) Create(ctx context.Context, addresses []string, pin, label string) (api.JoinToken, error) {
+// Create makes a token for the gateway at these addresses. The answer is the only one
+// that ever holds the token.
+func (j *JoinTokens) Create(ctx context.Context, addresses []string, want api.JoinTokenRequest) (api.JoinToken, error) {
 	open, err := j.open(ctx)
 	if err != nil {
 		return api.JoinToken{}, err
@@ -107,11 +116,11 @@ func (j *JoinTokens) Create(ctx context.Context, addresses []string, pin, label 
 	if len(open) >= maxJoinOpen {
 		return api.JoinToken{}, problem.New(problem.TooManyRequests, "%d join tokens are open.", len(open)).After(joinLife)
 	}
-	t := JoinToken{Addresses: addresses, Pin: pin, ID: scan.RandomText(shortIDLength), Secret: scan.RandomText(joinSecretLength)}
+	t := JoinToken{Addresses: addresses, Pin: j.Pin(), ID: scan.RandomText(shortIDLength), Secret: scan.RandomText(joinSecretLength)}
 	if _, err := ParseJoinToken(t.String()); err != nil {
 		return api.JoinToken{}, fmt.Errorf("making a join token: %w", errors.New(err.Error()))
 	}
-	r := joinRecord{ID: t.ID, Label: label, Hash: hash(t.Secret), Expires: j.now().Add(joinLife)}
+	r := joinRecord{ID: t.ID, Label: want.Label, Labels: want.Labels, Pin: t.Pin, Hash: hash(t.Secret), Expires: j.now().Add(joinLife)}
 	value, err := json.Marshal(r)
 	if err != nil {
 		return api.JoinToken{}, fmt.Errorf("encoding a join token: %w", err)
@@ -128,18 +137,18 @@ func (j *JoinTokens) Create(ctx context.Context, addresses []string, pin, label 
 func (r joinRecord) kept() time.Time { return r.Expires.Add(joinLife) }
 
 func (r joinRecord) describe() api.JoinToken {
-	return api.JoinToken{Id: r.ID, Label: r.Label, Expires: scan.At(r.Expires)}
+	return api.JoinToken{Id: r.ID, Label: r.Label, Labels: r.Labels, Expires: scan.At(r.Expires)}
 }
 
-// Redeem uses the token up for the node. The same node may do it again, because its
-// first answer may have been lost; any other gets JoinTokenUsed. Five wrong secrets
-// void the token.
-func (j *JoinTokens) Redeem(ctx context.Context, credential, node string) error {
+// Redeem uses the token up for the node and answers how that is to be labelled. The
+// same node may do it again, because its first answer may have been lost; any other
+// gets JoinTokenUsed. Five wrong secrets void the token.
+func (j *JoinTokens) Redeem(ctx context.Context, credential, node string) (labels []string, err error) {
 	id, secret, ok := strings.Cut(credential, ".")
 	if !ok || !isText(id, shortIDLength) || !isText(secret, joinSecretLength) {
-		return problem.JoinTokenInvalid.Error()
+		return nil, problem.JoinTokenInvalid.Error()
 	}
-	return withRetry(ctx, func() error {
+	err = withRetry(ctx, func() error {
 		r, revision, err := j.read(ctx, id)
 		if err != nil {
 			return err
@@ -148,16 +157,23 @@ func (j *JoinTokens) Redeem(ctx context.Context, credential, node string) error 
 			return j.wrong(ctx, r, revision)
 		}
 		switch {
+		case r.Pin != j.Pin():
+			return problem.JoinTokenInvalid.Error()
 		case r.Node == node:
+			labels = r.Labels
 			return nil
 		case r.Node != "":
 			return problem.JoinTokenUsed.Error()
 		case !j.now().Before(r.Expires):
 			return problem.JoinTokenExpired.Error()
 		}
-		r.Node = node
+		r.Node, labels = node, r.Labels
 		return j.write(ctx, r, revision)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return labels, nil
 }
 
 func (j *JoinTokens) wrong(ctx context.Context, r joinRecord, revision uint64) error {
@@ -215,7 +231,7 @@ func (j *JoinTokens) open(ctx context.Context) ([]api.JoinToken, error) {
 		if err := json.Unmarshal(value, &r); err != nil {
 			return err
 		}
-		if r.Node == "" && j.now().Before(r.Expires) {
+		if r.Node == "" && r.Pin == j.Pin() && j.now().Before(r.Expires) {
 			open = append(open, r.describe())
 		}
 		return nil

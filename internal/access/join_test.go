@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -24,12 +25,12 @@ var (
 
 func newTokens() (*access.JoinTokens, *accesstest.Records) {
 	r := accesstest.NewRecords()
-	return &access.JoinTokens{Records: r}, r
+	return &access.JoinTokens{Records: r, Pin: func() string { return pin }}, r
 }
 
 func makeToken(t *testing.T, j *access.JoinTokens) (api.JoinToken, access.JoinToken) {
 	t.Helper()
-	made, err := j.Create(t.Context(), addresses, pin, "Building B")
+	made, err := j.Create(t.Context(), addresses, api.JoinTokenRequest{Label: "Building B", Labels: []string{"floor-2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +39,25 @@ func makeToken(t *testing.T, j *access.JoinTokens) (api.JoinToken, access.JoinTo
 		t.Fatal(err)
 	}
 	return made, parsed
+}
+
+func redeem(ctx context.Context, j *access.JoinTokens, credential, node string) error {
+	labels, err := j.Redeem(ctx, credential, node)
+	if (err == nil) != slices.Equal(labels, []string{"floor-2"}) {
+		return fmt.Errorf("labels %q with error %w", labels, err)
+	}
+	return err
+}
+
+// A token tells of the key that the gateway has; with that key it ends.
+func TestJoinTokenEndsWithKey(t *testing.T) {
+	j, _ := newTokens()
+	_, token := makeToken(t, j)
+	j.Pin = func() string { return strings.Repeat("B", 43) }
+	wantProblem(t, "after the change of key", redeem(t.Context(), j, token.Credential(), "a"), problem.JoinTokenInvalid)
+	if list, _, err := j.List(t.Context(), 50, ""); err != nil || len(list) != 0 {
+		t.Errorf("List = %+v, %v, want none that can still be used", list, err)
+	}
 }
 
 func TestJoinToken(t *testing.T) {
@@ -53,9 +73,9 @@ func TestJoinToken(t *testing.T) {
 	if list, next, err := j.List(t.Context(), 50, ""); err != nil || len(list) != 1 || next != "" || list[0].Token != "" || list[0].Id != made.Id {
 		t.Errorf("List = %+v, %q, %v, want the one without its token", list, next, err)
 	}
-	wantProblem(t, "first", j.Redeem(t.Context(), parsed.Credential(), "node-a"), "")
-	wantProblem(t, "the same node again", j.Redeem(t.Context(), parsed.Credential(), "node-a"), "")
-	wantProblem(t, "another node", j.Redeem(t.Context(), parsed.Credential(), "node-b"), problem.JoinTokenUsed)
+	wantProblem(t, "first", redeem(t.Context(), j, parsed.Credential(), "node-a"), "")
+	wantProblem(t, "the same node again", redeem(t.Context(), j, parsed.Credential(), "node-a"), "")
+	wantProblem(t, "another node", redeem(t.Context(), j, parsed.Credential(), "node-b"), problem.JoinTokenUsed)
 	if list, _, err := j.List(t.Context(), 50, ""); err != nil || len(list) != 0 {
 		t.Errorf("List = %+v, %v, want none that can still be used", list, err)
 	}
@@ -68,7 +88,7 @@ func TestJoinTokenRace(t *testing.T) {
 		results := make([]error, 8)
 		var wg sync.WaitGroup
 		for i := range results {
-			wg.Go(func() { results[i] = j.Redeem(t.Context(), token.Credential(), fmt.Sprint("node-", i)) })
+			wg.Go(func() { results[i] = redeem(t.Context(), j, token.Credential(), fmt.Sprint("node-", i)) })
 		}
 		wg.Wait()
 		won := 0
@@ -91,11 +111,11 @@ func TestJoinTokenExpires(t *testing.T) {
 		_, early := makeToken(t, j)
 		_, late := makeToken(t, j)
 		time.Sleep(10*time.Minute - time.Millisecond)
-		wantProblem(t, "in time", j.Redeem(t.Context(), early.Credential(), "a"), "")
+		wantProblem(t, "in time", redeem(t.Context(), j, early.Credential(), "a"), "")
 		time.Sleep(time.Millisecond)
-		wantProblem(t, "late", j.Redeem(t.Context(), late.Credential(), "a"), problem.JoinTokenExpired)
+		wantProblem(t, "late", redeem(t.Context(), j, late.Credential(), "a"), problem.JoinTokenExpired)
 		time.Sleep(10 * time.Minute)
-		wantProblem(t, "much too late", j.Redeem(t.Context(), late.Credential(), "a"), problem.JoinTokenInvalid)
+		wantProblem(t, "much too late", redeem(t.Context(), j, late.Credential(), "a"), problem.JoinTokenInvalid)
 	})
 }
 
@@ -103,17 +123,17 @@ func TestJoinTokenWrongSecrets(t *testing.T) {
 	j, _ := newTokens()
 	_, token := makeToken(t, j)
 	for _, credential := range []string{"", "x", token.ID, token.ID + ".", token.Secret, token.ID + "." + strings.ToUpper(token.Secret), "." + token.Secret} {
-		wantProblem(t, credential, j.Redeem(t.Context(), credential, "a"), problem.JoinTokenInvalid)
+		wantProblem(t, credential, redeem(t.Context(), j, credential, "a"), problem.JoinTokenInvalid)
 	}
 	wrong := token.ID + "." + strings.Repeat("a", 32)
 	for range 4 {
-		wantProblem(t, "wrong secret", j.Redeem(t.Context(), wrong, "a"), problem.JoinTokenInvalid)
+		wantProblem(t, "wrong secret", redeem(t.Context(), j, wrong, "a"), problem.JoinTokenInvalid)
 	}
 	if list, _, err := j.List(t.Context(), 50, ""); err != nil || len(list) != 1 {
 		t.Errorf("after four tries: List = %+v, %v, want the token", list, err)
 	}
-	wantProblem(t, "fifth wrong secret", j.Redeem(t.Context(), wrong, "a"), problem.JoinTokenInvalid)
-	wantProblem(t, "right, but void", j.Redeem(t.Context(), token.Credential(), "a"), problem.JoinTokenInvalid)
+	wantProblem(t, "fifth wrong secret", redeem(t.Context(), j, wrong, "a"), problem.JoinTokenInvalid)
+	wantProblem(t, "right, but void", redeem(t.Context(), j, token.Credential(), "a"), problem.JoinTokenInvalid)
 }
 
 func TestJoinTokenDelete(t *testing.T) {
@@ -122,13 +142,13 @@ func TestJoinTokenDelete(t *testing.T) {
 	for range 2 {
 		wantProblem(t, "Delete", j.Delete(t.Context(), made.Id), "")
 	}
-	wantProblem(t, "void", j.Redeem(t.Context(), token.Credential(), "a"), problem.JoinTokenInvalid)
+	wantProblem(t, "void", redeem(t.Context(), j, token.Credential(), "a"), problem.JoinTokenInvalid)
 }
 
 func TestJoinTokenWithBadAddress(t *testing.T) {
 	j, records := newTokens()
 	for _, bad := range [][]string{nil, {"gateway.example"}, {"https://gateway.example:1"}, {""}, make([]string, 17)} {
-		if made, err := j.Create(t.Context(), bad, pin, ""); err == nil {
+		if made, err := j.Create(t.Context(), bad, api.JoinTokenRequest{}); err == nil {
 			t.Errorf("Create with %q = %+v, want an error", bad, made)
 		}
 	}

@@ -48,20 +48,50 @@ func (o Origin) String() string {
 	return o.Scheme + "://" + o.Host
 }
 
-// fromOwnPage judges the Origin header. A request without one is no page's, or a
-// plain GET of our own page. No foreign origin is allowed.
-func fromOwnPage(r *http.Request, at Authority) (present bool, err error) {
+// pageOrigin is the Origin header; the zero Origin if there is none, as with programs
+// and with a plain GET of our own page. Browsers write each origin in one way, and
+// that alone is taken.
+func pageOrigin(r *http.Request) (Origin, error) {
 	values := r.Header.Values("Origin")
-	switch len(values) {
-	case 0:
-		return false, nil
-	case 1:
-		o, err := ParseOrigin(values[0])
-		if err == nil && o == (Origin{Scheme: scheme(r), Authority: at}) {
-			return true, nil
-		}
+	if len(values) == 0 {
+		return Origin{}, nil
 	}
-	return true, problem.OriginNotAllowed.Error()
+	o, err := ParseOrigin(values[0])
+	if len(values) > 1 || err != nil || o.String() != values[0] {
+		return Origin{}, problem.OriginNotAllowed.Error()
+	}
+	return o, nil
+}
+
+// judgePage finds out whether a web page made the browser send this, and whether the
+// policy lets that page: own says that the browser vouches for our own.
+func (h *handler) judgePage(x *exchange, r *http.Request, p Policy) (own bool, err error) {
+	if h.road == RoadLink || h.road == RoadNode {
+		return false, nil // no browser is there
+	}
+	o, err := pageOrigin(r)
+	switch {
+	case err != nil:
+		return false, err
+	case o == (Origin{}) && x.ticket != "":
+		return false, nil // pages of all sites may embed what they were given a ticket for
+	case o == (Origin{}):
+		return fetchSite(r)
+	case o == h.ownOrigin(x, r):
+		_, err := fetchSite(r)
+		return true, err
+	case !p.ForForeignPages(h.road) || !h.Origins.Allows(r.Context(), o):
+		return false, problem.OriginNotAllowed.Error()
+	case !fetchCORS(r):
+		return false, problem.CrossSite.Error()
+	}
+	x.foreign = o
+	return false, nil
+}
+
+// ownOrigin is that of our page at the address by which the request came.
+func (h *handler) ownOrigin(x *exchange, r *http.Request) Origin {
+	return Origin{Scheme: scheme(r), Authority: x.at}
 }
 
 // fetchSite judges Sec-Fetch-Site, which browsers send to trustworthy addresses and
@@ -76,6 +106,13 @@ func fetchSite(r *http.Request) (ours bool, err error) {
 		return true, nil
 	}
 	return false, problem.CrossSite.Error()
+}
+
+// fetchCORS reports whether a foreign page's request is one whose answer the browser
+// gives to the page by our leave only. Forms, images and navigations are not.
+func fetchCORS(r *http.Request) bool {
+	site, mode := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Sec-Fetch-Mode")
+	return len(site) == 0 && len(mode) == 0 || len(site) == 1 && len(mode) == 1 && mode[0] == "cors"
 }
 
 // navigation reports whether a person follows a link to a page of ours, wherever it stands.

@@ -82,10 +82,16 @@ func checkPathValues(r *http.Request) error {
 			}
 		}
 	}
-	for _, name := range []string{"pairing", "session", "token"} {
+	for _, name := range []string{"pairing", "session", "token", "user", "passkey", "permission", "origin", "change"} {
 		if v := r.PathValue(name); v != "" && !isText(v, shortIDLength) {
 			return problem.BadID.Error().At(name)
 		}
+	}
+	if v := r.PathValue("code"); v != "" && !isCode(v) {
+		return problem.BadID.Error().At("code")
+	}
+	if v := r.PathValue("slot"); v != "" && v != "local" && v != "external" {
+		return problem.BadID.Error().At("slot")
 	}
 	if v := r.PathValue("node"); v != "" && scan.ParseNodeID(v) != nil {
 		return problem.BadID.Error().At("node")

@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/platen-scan/platen/proto/api"
@@ -19,17 +19,22 @@ import (
 
 const (
 	pairingKey          = "pairing."
-	pairingLife         = 3 * time.Minute
+	pairingLife         = 2 * time.Minute
 	pairingKept         = 10 * time.Minute // after its life, so that a late device is told the cause
 	pairingSecretLength = 32               // base32 characters: 160 bits
 	maxOpenPairings     = 16
+
+	codeLength = 8                                  // symbols: 40 bits
+	symbols    = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // 32, none that looks or sounds like another
 )
 
 // pairing is the record of one code. Code and secret are kept as hashes; the code's
-// could be searched, but only by who reads our files, and for three minutes.
+// could be searched, but only by who reads our files, and for two minutes.
 type pairing struct {
 	ID      string           `json:"id"`
 	Role    api.Role         `json:"role"`
+	User    string           `json:"user,omitempty"` // whom the device is signed in as; "": nobody
+	By      string           `json:"by,omitempty"`   // subject of who made it; "": a start command
 	Label   string           `json:"label,omitempty"`
 	State   api.PairingState `json:"state"` // never expired: that is told by the time
 	Guessed bool             `json:"guessed,omitempty"`
@@ -64,7 +69,7 @@ func (p pairing) refusal(now time.Time) error {
 func (p pairing) codeHash(code string) []byte { return hash(p.ID + " " + code) }
 
 func (p pairing) describe(now time.Time) api.Pairing {
-	return api.Pairing{Id: p.ID, Role: p.Role, Label: p.Label, State: p.state(now), Check: p.Check, Expires: scan.At(p.Expires)}
+	return api.Pairing{Id: p.ID, Role: p.Role, User: p.User, Label: p.Label, State: p.state(now), Check: p.Check, Expires: scan.At(p.Expires)}
 }
 
 // PairingURL is what a QR code holds. All that is secret stands in the fragment, which
@@ -80,16 +85,15 @@ func PairingURL(base, secret, caPin string) string {
 // CheckString is four symbols that people compare on two screens. They mean that
 // both ends know the same material, not that it is secret.
 func CheckString(material []byte) string {
-	const symbols = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // none that looks or sounds like another
 	sum := sha256.Sum256(material)
 	check := make([]byte, 4)
 	for i := range check {
-		check[i] = symbols[sum[i]%32]
+		check[i] = symbols[int(sum[i])%len(symbols)]
 	}
 	return string(check)
 }
 
-// NewPairing makes a code that signs one device in with the role, once, within three
+// NewPairing makes a code that signs one device in with the role, once, within two
 // minutes. The answer is the only one that ever holds code, secret and URL. A start
 // command calls it for the first device; for others there is POST /pairings.
 func (g *Guard) NewPairing(ctx context.Context, role api.Role, label string) (api.Pairing, error) {
@@ -97,10 +101,11 @@ func (g *Guard) NewPairing(ctx context.Context, role api.Role, label string) (ap
 	if g.PairingBase != nil {
 		base = g.PairingBase()
 	}
-	return g.newPairing(ctx, role, label, base)
+	return g.newPairing(ctx, pairing{Role: role, Label: label}, base)
 }
 
-func (g *Guard) newPairing(ctx context.Context, role api.Role, label, base string) (api.Pairing, error) {
+// newPairing completes and keeps p.
+func (g *Guard) newPairing(ctx context.Context, p pairing, base string) (api.Pairing, error) {
 	now := g.Now()
 	all, err := g.pairings(ctx)
 	if err != nil {
@@ -115,13 +120,10 @@ func (g *Guard) newPairing(ctx context.Context, role api.Role, label, base strin
 			return api.Pairing{}, err
 		}
 	}
-	code, err := freshCode(open)
-	if err != nil {
-		return api.Pairing{}, err
-	}
+	code := freshCode(open)
 	secret := scan.RandomText(pairingSecretLength)
-	p := pairing{ID: scan.RandomText(shortIDLength), Role: role, Label: label, State: api.PairingStateOpen,
-		Secret: hash(secret), Expires: now.Add(pairingLife)}
+	p.ID, p.State, p.Expires = scan.RandomText(shortIDLength), api.PairingStateOpen, now.Add(pairingLife)
+	p.Secret = hash(secret)
 	p.Code = p.codeHash(code)
 	value, err := json.Marshal(p)
 	if err != nil {
@@ -138,19 +140,27 @@ func (g *Guard) newPairing(ctx context.Context, role api.Role, label, base strin
 	return answer, nil
 }
 
-// freshCode draws eight digits that no open pairing has.
-func freshCode(open []pairing) (string, error) {
+// freshCode draws a code that no open pairing has.
+func freshCode(open []pairing) string {
 	for {
-		n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
-		if err != nil {
-			return "", fmt.Errorf("drawing a code: %w", err)
-		}
-		code := fmt.Sprintf("%08d", n)
+		code := newCode()
 		if !slices.ContainsFunc(open, func(p pairing) bool { return slices.Equal(p.Code, p.codeHash(code)) }) {
-			return code, nil
+			return code
 		}
 	}
 }
+
+// newCode draws a code for people to type.
+func newCode() string {
+	code := make([]byte, codeLength)
+	rand.Read(code) // never fails: crypto/rand
+	for i, b := range code {
+		code[i] = symbols[int(b)%len(symbols)]
+	}
+	return string(code)
+}
+
+func isCode(s string) bool { return len(s) == codeLength && strings.Trim(s, symbols) == "" }
 
 // pairings are all that are still remembered, in order of their IDs.
 func (g *Guard) pairings(ctx context.Context) ([]pairing, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,10 +35,13 @@ func (e *end) redeem(t testing.TB, body string) *httptest.ResponseRecorder {
 func code(c string) string   { return fmt.Sprintf(`{"code":%q,"bearer":true}`, c) }
 func secret(s string) string { return fmt.Sprintf(`{"secret":%q,"bearer":true}`, s) }
 
+// isCode is what people can type and read out.
+var isCode = regexp.MustCompile(`^[2-9A-HJ-NP-Z]{8}$`)
+
 // wrong is a code that none of the pairings has.
 func wrong(pairings ...api.Pairing) string {
 	for n := 0; ; n++ {
-		c, taken := fmt.Sprintf("%08d", n), false
+		c, taken := fmt.Sprintf("AAAAAA%c%c", 'A'+n/8, 'A'+n%8), false
 		for _, p := range pairings {
 			taken = taken || p.Code == c
 		}
@@ -57,7 +61,7 @@ func TestPairing(t *testing.T) {
 		func(p api.Pairing) string { return secret(p.Secret) },
 	} {
 		p := e.newPairing(t, api.RoleOperator)
-		if len(p.Code) != 8 || len(p.Secret) != 32 || p.Url != "https://192.168.1.5:18623/#pair="+p.Secret+"&ca=pin" || p.State != api.PairingStateOpen {
+		if !isCode.MatchString(p.Code) || len(p.Secret) != 32 || p.Url != "https://192.168.1.5:18623/#pair="+p.Secret+"&ca=pin" || p.State != api.PairingStateOpen {
 			t.Errorf("new pairing %+v", p)
 		}
 		w := e.redeem(t, by(p))
@@ -77,9 +81,9 @@ func TestPairingExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnd(t)
 		early, late := e.newPairing(t, api.RoleUser), e.newPairing(t, api.RoleUser)
-		time.Sleep(3*time.Minute - time.Millisecond)
+		time.Sleep(2*time.Minute - time.Second)
 		wantStatus(t, e.redeem(t, code(early.Code)), http.StatusCreated)
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Second)
 		wantCode(t, e.redeem(t, code(late.Code)), problem.PairingExpired)
 		wantCode(t, e.redeem(t, secret(late.Secret)), problem.PairingExpired)
 		time.Sleep(10 * time.Minute)
@@ -242,8 +246,8 @@ func TestBadSessionRequests(t *testing.T) {
 	p := e.newPairing(t, api.RoleUser)
 	before := e.records.Dump()
 	for _, body := range []string{
-		`{}`, `{"code":"1234567"}`, `{"code":"123456789"}`, `{"code":"1234567a"}`, `{"code":"+1234567"}`, `{"secret":"short"}`,
-		`{"code":"` + p.Code + `","secret":"` + p.Secret + `"}`, `{"code":` + p.Code + `}`, `{"secret":"` + p.Secret + `","device":"a\u0000b"}`,
+		`{}`, `{"code":"2345678"}`, `{"code":"234567892"}`, `{"code":"ABCDEFGh"}`, `{"code":"ABCDEFG1"}`, `{"code":"ABCDEFGI"}`,
+		`{"code":"ABCDEFGO"}`, `{"code":"ABCD-FGH"}`, `{"secret":"short"}`, `{"code":"` + p.Code + `","secret":"` + p.Secret + `"}`, `{"code":23456789}`, `{"secret":"` + p.Secret + `","device":"a\u0000b"}`,
 	} {
 		wantCode(t, e.redeem(t, body), problem.InvalidJSON)
 	}
@@ -254,7 +258,7 @@ func TestBadSessionRequests(t *testing.T) {
 
 func TestSignInWithoutRecords(t *testing.T) {
 	e := newEnd(t, func(c *access.Config) { c.Records = nil })
-	wantCode(t, e.redeem(t, code("12345678")), problem.Unavailable)
+	wantCode(t, e.redeem(t, code("23456789")), problem.Unavailable)
 }
 
 func TestCheckString(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // Handler answers a request that passed the guard. The error it returns is written
@@ -18,7 +19,10 @@ type Route struct {
 	Path    string // as in http.ServeMux, with the /api/v1 prefix: "/api/v1/jobs/{job}"
 	Policy  Policy
 	MaxBody int64 // bytes; 0: no body is read
-	Handle  Handler
+	// Audit is the action that the audit log calls this, as "session.create"; "" if it
+	// keeps no record. Where the log cannot be written the request is refused.
+	Audit  string
+	Handle Handler
 }
 
 // Policy says who may use a route. Its zero value allows nobody and is refused when
@@ -29,6 +33,9 @@ type Policy struct {
 	often    quota
 	parallel int
 	direct   bool
+	ownPages bool
+	tickets  bool
+	needs    scan.Action
 }
 
 type policyKind int
@@ -40,6 +47,7 @@ const (
 	policyRole                 // a session (or grant, or loopback trust) with at least a role
 	policyLink                 // the gateway itself, over the link, without a user
 	policyNode                 // a node by its TLS key
+	policySetup                // an administrator, on RoadSetup
 )
 
 // quota is so many requests in a period; the zero quota has no bound.
@@ -64,6 +72,17 @@ func LinkOnly() Policy { return Policy{kind: policyLink} }
 // such route, and RoadNode has no other.
 func NodeOnly() Policy { return Policy{kind: policyNode} }
 
+// Setup asks for an administrator on the ports of the setup page. Elsewhere there is no
+// such route.
+func Setup() Policy { return Policy{kind: policySetup, min: api.RoleAdmin} }
+
+// Needs asks for a permission too, on the scanner that the path value "scanner" names.
+// Who may not even see it is told that there is no such scanner.
+func (p Policy) Needs(a scan.Action) Policy {
+	p.needs = a
+	return p
+}
+
 // Limit bounds how often one session may use the route: n requests in any period,
 // then too-many-requests.
 func (p Policy) Limit(n int, per time.Duration) Policy {
@@ -84,6 +103,19 @@ func (p Policy) Direct() Policy {
 	return p
 }
 
+// OwnPages keeps web pages of others out, allowed origins too. Programs may use the route.
+func (p Policy) OwnPages() Policy {
+	p.ownPages = true
+	return p
+}
+
+// Tickets lets a link of POST /tickets take the place of a session. For GET routes of
+// page images and the content of documents.
+func (p Policy) Tickets() Policy {
+	p.tickets = true
+	return p
+}
+
 // On reports whether a route with this policy exists on the road.
 func (p Policy) On(road Road) bool {
 	switch p.kind {
@@ -91,6 +123,8 @@ func (p Policy) On(road Road) bool {
 		return road == RoadLink
 	case policyNode:
 		return road == RoadNode
+	case policySetup:
+		return road == RoadSetup
 	case policyAnonymous, policyProbe, policyRole:
 		return road != RoadNode && !(p.direct && road == RoadLink)
 	}
@@ -99,6 +133,12 @@ func (p Policy) On(road Road) bool {
 
 // Role is the least role that the policy asks for; "" if it asks for none.
 func (p Policy) Role() api.Role { return p.min }
+
+// ForForeignPages reports whether pages of allowed origins may use the route on the road.
+func (p Policy) ForForeignPages(road Road) bool { return !p.ownPages && road != RoadSetup }
+
+// TakesTickets reports whether a link of POST /tickets may take the place of a session.
+func (p Policy) TakesTickets() bool { return p.tickets }
 
 // Probes reports whether every origin may read the anonymous answer.
 func (p Policy) Probes() bool { return p.kind == policyProbe }

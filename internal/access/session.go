@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -26,31 +27,44 @@ const (
 // session is the record of one sign-in. Its token is "<id>.<secret>", of which only
 // the secret's hash is kept.
 type session struct {
-	ID      string    `json:"id"`
-	Subject string    `json:"subject"`
-	Role    api.Role  `json:"role"`
-	Device  string    `json:"device,omitempty"`
-	Bearer  bool      `json:"bearer,omitempty"`
-	Hash    []byte    `json:"hash"`
-	Created time.Time `json:"created"`
-	Seen    time.Time `json:"seen"`
+	ID      string          `json:"id"`
+	Kind    api.SessionKind `json:"kind"`
+	Subject string          `json:"subject"`
+	User    string          `json:"user,omitempty"` // whose role and groups it has; "": nobody's
+	Role    api.Role        `json:"role"`           // without a user
+	Device  string          `json:"device,omitempty"`
+	Origin  string          `json:"origin,omitempty"` // the foreign web page that it works for; "": none
+	By      string          `json:"by,omitempty"`     // who made an API token
+	Bearer  bool            `json:"bearer,omitempty"`
+	Hash    []byte          `json:"hash"`
+	Created time.Time       `json:"created"`
+	Seen    time.Time       `json:"seen,omitzero"`
+	Ends    time.Time       `json:"ends,omitzero"` // of an API token
 }
 
 func (g *Guard) expiry(s session) time.Time {
-	idle, life := s.Seen.Add(g.SessionIdle), s.Created.Add(g.SessionLife)
-	if idle.Before(life) {
-		return idle
+	end := s.Created.Add(g.SessionLife)
+	switch s.Kind {
+	case api.SessionKindToken:
+		return s.Ends
+	case api.SessionKindOidc, api.SessionKindPasskey:
+		if idle := s.Seen.Add(g.SessionIdle); idle.Before(end) {
+			return idle
+		}
+	case api.SessionKindPairing, api.SessionKindOrigin, api.SessionKindDevice, api.SessionKindLoopback:
 	}
-	return life
+	return end
 }
 
-// createSession signs a device in and returns its token, which nobody can get again.
-func (g *Guard) createSession(ctx context.Context, role api.Role, device string, bearer bool) (session, string, error) {
-	now := g.Now()
+// createSession completes and keeps the session and returns its token, which nobody
+// can get again.
+func (g *Guard) createSession(ctx context.Context, s session) (session, string, error) {
 	secret := scan.RandomText(tokenLength)
-	s := session{ID: scan.RandomText(shortIDLength), Role: role, Device: device, Bearer: bearer,
-		Hash: hash(secret), Created: now, Seen: now}
-	s.Subject = s.ID
+	s.ID, s.Hash, s.Created = scan.RandomText(shortIDLength), hash(secret), g.Now()
+	s.Subject = cmp.Or(s.User, s.ID)
+	if s.Kind != api.SessionKindToken {
+		s.Seen = s.Created
+	}
 	value, err := json.Marshal(s)
 	if err != nil {
 		return session{}, "", fmt.Errorf("encoding a session: %w", err)
@@ -61,10 +75,10 @@ func (g *Guard) createSession(ctx context.Context, role api.Role, device string,
 	return s, s.ID + "." + secret, nil
 }
 
-// callerOf finds the session of a token. bearer says by which way the token came:
-// each token works only by its own.
-func (g *Guard) callerOf(ctx context.Context, token string, bearer bool) (Caller, error) {
-	id, secret, ok := strings.Cut(token, ".")
+// callerOf finds the session of a token. bearer says by which way the token came, origin
+// which foreign page sent it: each token works only as it was given out.
+func (g *Guard) callerOf(ctx context.Context, token string, bearer bool, origin string) (Caller, error) {
+	id, secret, ok := strings.Cut(strings.TrimPrefix(token, apiTokenPrefix), ".")
 	if !ok || !isText(id, shortIDLength) || !isText(secret, tokenLength) || g.Records == nil {
 		return Caller{}, problem.SessionRequired.Error()
 	}
@@ -72,11 +86,32 @@ func (g *Guard) callerOf(ctx context.Context, token string, bearer bool) (Caller
 	if err != nil {
 		return Caller{}, err
 	}
-	if subtle.ConstantTimeCompare(s.Hash, hash(secret)) != 1 || s.Bearer != bearer {
+	if subtle.ConstantTimeCompare(s.Hash, hash(secret)) != 1 || s.Bearer != bearer || s.Origin != origin {
 		return Caller{}, problem.SessionRequired.Error()
 	}
+	c, err := g.speaksFor(ctx, s)
+	if err != nil {
+		return Caller{}, err
+	}
 	g.refresh(ctx, s, revision)
-	return Caller{Session: s.ID, Subject: s.Subject, Role: s.Role}, nil
+	return c, nil
+}
+
+// speaksFor is the caller that a session stands for, with what its user may now.
+func (g *Guard) speaksFor(ctx context.Context, s session) (Caller, error) {
+	c := Caller{Session: s.ID, Kind: s.Kind, Subject: s.Subject, Role: s.Role, Origin: s.Origin}
+	if s.User == "" {
+		return c, nil
+	}
+	u, err := g.unlocked(ctx, s.User)
+	if isNotFound(err) {
+		return Caller{}, problem.SessionExpired.Error() // the user was removed
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	c.User, c.Name, c.Groups, c.Role = u.ID, u.Name, u.Groups, u.Role
+	return c, nil
 }
 
 // readSession answers SessionExpired if there is no such session now.
@@ -96,6 +131,26 @@ func (g *Guard) readSession(ctx context.Context, id string) (session, uint64, er
 		return session{}, 0, problem.SessionExpired.Error()
 	}
 	return s, revision, nil
+}
+
+// sessionsWhere lists the sessions that is says yes to, in order of their IDs.
+func (g *Guard) sessionsWhere(ctx context.Context, is func(session) bool) ([]session, error) {
+	var all []session
+	now := g.Now()
+	err := g.Records.List(ctx, sessionKey, func(_ string, value []byte) error {
+		var s session
+		if err := json.Unmarshal(value, &s); err != nil {
+			return err
+		}
+		if now.Before(g.expiry(s)) && is(s) {
+			all = append(all, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	return all, nil
 }
 
 // refresh notes that the session is in use. If the write fails the session is still
@@ -126,9 +181,30 @@ func (g *Guard) EndSession(ctx context.Context, id string) error {
 	return nil
 }
 
-func (g *Guard) describeSession(s session) api.Session {
-	return api.Session{Id: s.ID, Role: s.Role, Device: s.Device,
+// endSessions signs out every session that is says yes to.
+func (g *Guard) endSessions(ctx context.Context, is func(session) bool) error {
+	all, err := g.sessionsWhere(ctx, is)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if err := g.EndSession(ctx, s.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describeSession shows a session with what its user is now.
+func (g *Guard) describeSession(ctx context.Context, s session) api.Session {
+	d := api.Session{Id: s.ID, Role: s.Role, Device: s.Device, Kind: s.Kind, User: s.User, Origin: s.Origin,
 		Created: scan.At(s.Created), Expires: scan.At(g.expiry(s))}
+	if s.User != "" {
+		if u, err := g.user(ctx, s.User); err == nil {
+			d.Name, d.Role = u.Name, u.Role
+		}
+	}
+	return d
 }
 
 // hash is how secrets are kept. They are random and long, so that a plain hash does.

@@ -1,40 +1,57 @@
 package access
 
 import (
-	"encoding/json"
-	"fmt"
+	"cmp"
+	"context"
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/time/rate"
 
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
-	"github.com/platen-scan/platen/proto/scan"
 )
 
 const (
-	maxSignInBody = 4 << 10
-	maxLabel      = 80 // characters
+	maxSignInBody  = 4 << 10
+	maxSessionBody = 32 << 10 // what an authenticator signs
+	maxLabel       = 80       // characters
+	guessesMinute  = 10       // sign-ins by code, secret or nothing, of one address
+	signInsMinute  = 60       // and in the other ways, of an office behind one address
 )
 
-// SignInRoutes are the routes of services, pairings and sessions, the same at a node
-// and at a gateway. Over a link only the first of them exists.
+// SignInRoutes are the routes of services, sign-in, users, permissions and origins,
+// the same at a node and at a gateway. Over a link only the first of them exists.
 func SignInRoutes(g *Guard) []Route {
-	const pairings, sessions = "/api/v1/pairings", "/api/v1/sessions"
-	makes := AtLeast(api.RoleOperator).Direct()
-	anybody := AtLeast(api.RoleKiosk).Direct()
-	return []Route{
+	open := []Route{
 		{Method: http.MethodGet, Path: "/api/v1/service", Policy: Probe(), Handle: g.getService},
-		{Method: http.MethodGet, Path: pairings, Policy: makes, Handle: g.listPairings},
-		{Method: http.MethodPost, Path: pairings, Policy: makes.Limit(20, time.Minute), MaxBody: maxSignInBody, Handle: g.postPairing},
-		{Method: http.MethodGet, Path: pairings + "/{pairing}", Policy: makes, Handle: g.getPairing},
-		{Method: http.MethodDelete, Path: pairings + "/{pairing}", Policy: makes, Handle: g.deletePairing},
-		{Method: http.MethodGet, Path: sessions, Policy: anybody, Handle: g.listSessions},
-		{Method: http.MethodPost, Path: sessions, Policy: Anonymous().Direct(), MaxBody: maxSignInBody, Handle: g.postSession},
-		{Method: http.MethodGet, Path: sessions + "/current", Policy: anybody, Handle: g.getCurrentSession},
-		{Method: http.MethodDelete, Path: sessions + "/current", Policy: anybody, Handle: g.deleteCurrentSession},
-		{Method: http.MethodDelete, Path: sessions + "/{session}", Policy: anybody, Handle: g.deleteSession},
+		{Method: http.MethodGet, Path: "/api/v1/sign-in", Policy: Anonymous().Direct(), Handle: g.getSignIn},
+	}
+	kept := []Route{{Method: http.MethodPost, Path: sessionsPath, Policy: Anonymous().Direct(), MaxBody: maxSessionBody,
+		Audit: "session.create", Handle: g.postSession}}
+	for _, more := range [][]Route{g.sessionRoutes(), g.pairingRoutes(), g.deviceRoutes(), g.tokenRoutes(),
+		g.userRoutes(), g.permissionRoutes(), g.originRoutes(), g.ticketRoutes()} {
+		kept = append(kept, more...)
+	}
+	for _, p := range g.Providers {
+		kept = append(kept, p.Routes(g)...)
+	}
+	for i := range kept {
+		kept[i].Handle = g.withRecords(kept[i].Handle)
+	}
+	return append(open, kept...)
+}
+
+// withRecords refuses what needs Records where there are none.
+func (g *Guard) withRecords(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if g.Records == nil {
+			return problem.New(problem.Unavailable, "Nobody can sign in here.")
+		}
+		return next(w, r)
 	}
 }
 
@@ -48,216 +65,174 @@ func (g *Guard) getService(w http.ResponseWriter, r *http.Request) error {
 	return WriteJSON(w, http.StatusOK, s)
 }
 
-func (g *Guard) listPairings(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := Page(r)
-	if err != nil {
-		return err
-	}
-	all, err := g.pairings(r.Context())
-	if err != nil {
-		return err
-	}
-	now := g.Now()
-	open, next, err := pageOf(openOnly(all, now), func(p pairing) string { return p.ID }, limit, cursor)
-	if err != nil {
-		return err
-	}
-	list := api.PairingList{Items: []api.Pairing{}, Next: next}
-	for _, p := range open {
-		list.Items = append(list.Items, p.describe(now))
-	}
-	return WriteJSON(w, http.StatusOK, list)
-}
-
-func (g *Guard) postPairing(w http.ResponseWriter, r *http.Request) error {
-	var body api.PairingRequest
-	if err := ReadJSON(r, &body); err != nil {
-		return err
-	}
-	caller := CallerOf(r.Context())
-	role := body.Role
-	if role == "" {
-		role = lower(api.RoleUser, caller.Role)
-	}
-	if rank(role) == 0 {
-		return problem.New(problem.InvalidJSON, "There is no such role.").At("role")
-	}
-	if !caller.May(role) {
-		return problem.New(problem.PermissionDenied, "The role may not be above your own.").At("role")
-	}
-	if err := checkLabel("label", body.Label); err != nil {
-		return err
-	}
-	p, err := g.newPairing(r.Context(), role, body.Label, g.pairingBase(r))
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", "/api/v1/pairings/"+p.Id)
-	return WriteJSON(w, http.StatusCreated, p)
-}
-
-// pairingBase is the address at which another device reaches this end; "" if this
-// end does not know any.
-func (g *Guard) pairingBase(r *http.Request) string {
-	if g.PairingBase != nil {
-		if base := g.PairingBase(); base != "" {
-			return base
+// getSignIn tells a page which ways in it can offer, and nothing of who went them.
+func (g *Guard) getSignIn(w http.ResponseWriter, r *http.Request) error {
+	origin := CallerOf(r.Context()).Origin
+	s := api.SignIn{Pairing: g.Records != nil, Trusted: g.trustsCaller(r), OriginAllowed: origin != ""}
+	if origin == "" {
+		for _, p := range g.Providers { // their ways are for our own pages
+			p.Offer(r, &s)
 		}
 	}
-	at, err := ParseAuthority(r.Host, defaultPort(scheme(r)))
-	if err != nil || isLoopbackName(at.Host) {
-		return ""
-	}
-	return Origin{Scheme: scheme(r), Authority: at}.String()
+	return WriteJSON(w, http.StatusOK, s)
 }
 
-// checkLabel bounds text that is shown to people.
-func checkLabel(field, label string) error {
-	if utf8.RuneCountInString(label) > maxLabel || strings.ContainsFunc(label, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return problem.New(problem.InvalidJSON, "It may have %d characters, all of them printable.", maxLabel).At(field)
-	}
-	return nil
-}
-
-func (g *Guard) getPairing(w http.ResponseWriter, r *http.Request) error {
-	p, err := g.Pairing(r.Context(), r.PathValue("pairing"))
-	if err != nil {
-		return err
-	}
-	return WriteJSON(w, http.StatusOK, p)
-}
-
-func (g *Guard) deletePairing(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("pairing")
-	_, err := g.editPairing(r.Context(), id, func(p *pairing) { p.State = api.PairingStateVoid })
-	switch code := problem.From(err).Code; {
-	case err == nil, code == problem.PairingUsed, code == problem.PairingExpired, code == problem.PairingTooMany:
-		w.WriteHeader(http.StatusNoContent) // it signs nobody in any more
-		return nil
-	}
-	return err
-}
-
-func (g *Guard) listSessions(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := Page(r)
-	if err != nil {
-		return err
-	}
+// trustsCaller reports whether the machine's own user asks, by whatever page.
+func (g *Guard) trustsCaller(r *http.Request) bool {
 	c := CallerOf(r.Context())
-	var all []session
-	err = g.Records.List(r.Context(), sessionKey, func(_ string, value []byte) error {
-		var s session
-		if err := json.Unmarshal(value, &s); err != nil {
-			return err
-		}
-		if (c.May(api.RoleAdmin) || s.ID == c.Session) && g.Now().Before(g.expiry(s)) {
-			all = append(all, s)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
-	}
-	page, next, err := pageOf(all, func(s session) string { return s.ID }, limit, cursor)
-	if err != nil {
-		return err
-	}
-	list := api.SessionList{Items: []api.Session{}, Next: next}
-	for _, s := range page {
-		list.Items = append(list.Items, g.describeSession(s))
-	}
-	return WriteJSON(w, http.StatusOK, list)
+	return c.Session == SessionLoopback || g.trusts(r.Context(), r, c.Road, OwnOrigin(r).Authority)
 }
 
-// postSession redeems a pairing. The session is the caller's only here: by cookie for
-// our own pages, by token for programs that ask for one.
+// postSession signs in. The session is the caller's only here: by cookie for our own
+// pages, by token for programs that ask for one and for foreign pages.
 func (g *Guard) postSession(w http.ResponseWriter, r *http.Request) error {
-	if r.TLS == nil && !g.AllowPlainHTTP && CallerOf(r.Context()).Road != RoadLoopback {
+	ctx, c := r.Context(), CallerOf(r.Context())
+	if g.plain(r, c.Road) {
 		return problem.PlainHTTPRefused.Error()
 	}
 	var body api.SessionRequest
 	if err := ReadJSON(r, &body); err != nil {
 		return err
 	}
-	if err := checkSessionRequest(body); err != nil {
+	if err := checkSessionRequest(body, c); err != nil {
 		return err
 	}
-	p, err := g.redeem(r.Context(), body.Code, body.Secret)
+	s, check, err := g.signIn(r, c, body)
 	if err != nil {
 		return err
 	}
-	s, token, err := g.createSession(r.Context(), p.Role, body.Device, body.Bearer)
+	s.Device = cmp.Or(s.Device, strings.TrimSpace(body.Device)) // of a device grant the name that was allowed
+	s.Origin, s.Bearer = c.Origin, body.Bearer || c.Origin != ""
+	s, token, err := g.createSession(ctx, s)
 	if err != nil {
 		return err
 	}
-	answer := g.describeSession(s)
-	answer.Check = p.Check
-	if body.Bearer {
+	answer := g.describeSession(ctx, s)
+	answer.Check = check
+	if s.Bearer {
 		answer.Token = token
 	} else {
 		http.SetCookie(w, sessionCookie(r, token, int(g.SessionLife.Seconds())))
 	}
-	w.Header().Set("Location", "/api/v1/sessions/"+s.ID)
+	detail := string(s.Kind) + ", role " + string(answer.Role)
+	if s.User != "" {
+		detail += ", user " + s.User
+	}
+	Note(ctx, s.ID, detail)
+	w.Header().Set("Location", sessionsPath+"/"+s.ID)
 	return WriteJSON(w, http.StatusCreated, answer)
 }
 
-func checkSessionRequest(body api.SessionRequest) error {
-	if (body.Code == "") == (body.Secret == "") {
-		return problem.New(problem.InvalidJSON, "Either the code or the secret is needed, and not both.").At("code")
+// signIn judges what the request shows and answers whose session it is to be.
+func (g *Guard) signIn(r *http.Request, c Caller, body api.SessionRequest) (s session, check string, err error) {
+	ctx := r.Context()
+	guess := body.DeviceCode == "" && !hasOIDC(body) && !hasPasskey(body)
+	if err := g.countSignIn(r, guess); err != nil {
+		return session{}, "", err
 	}
-	if body.Code != "" && (len(body.Code) != 8 || strings.Trim(body.Code, "0123456789") != "") {
-		return problem.New(problem.InvalidJSON, "A code has eight digits.").At("code")
+	switch {
+	case body.DeviceCode != "":
+		s, err = g.redeemDevice(ctx, body.DeviceCode)
+		return s, "", err
+	case !guess:
+		s, err = g.askProviders(ctx, r, body)
+		return s, "", err
 	}
-	if len(body.Secret) > 64 || body.Secret != "" && len(body.Secret) < 20 {
+	if body.Code == "" && body.Secret == "" {
+		if c.Origin == "" || !g.trustsCaller(r) {
+			return session{}, "", errNoWayIn()
+		}
+		return session{Kind: api.SessionKindOrigin, Role: api.RoleUser}, "", nil
+	}
+	p, err := g.redeem(ctx, body.Code, body.Secret)
+	if err != nil {
+		return session{}, "", err
+	}
+	if p.User != "" {
+		_, err = g.unlocked(ctx, p.User)
+		if isNotFound(err) {
+			err = problem.PairingExpired.Error() // the user was removed meanwhile
+		}
+	}
+	return session{Kind: api.SessionKindPairing, Role: p.Role, User: p.User}, p.Check, err
+}
+
+func (g *Guard) countSignIn(r *http.Request, guess bool) error {
+	key, n := "sign-in ", signInsMinute
+	if guess {
+		key, n = "guess ", guessesMinute
+	}
+	if wait := g.rates.take(key+who("", r), rate.Every(time.Minute/time.Duration(n)), n, g.Now()); wait > 0 {
+		return problem.TooManyRequests.Error().After(wait)
+	}
+	return nil
+}
+
+func (g *Guard) askProviders(ctx context.Context, r *http.Request, body api.SessionRequest) (session, error) {
+	for _, p := range g.Providers {
+		person, ok, err := p.SignIn(ctx, r, body, g)
+		if err != nil {
+			return session{}, err
+		}
+		if !ok {
+			continue
+		}
+		u, err := g.unlocked(ctx, person.User)
+		if isNotFound(err) {
+			err = problem.SignInFailed.Error()
+		}
+		return session{Kind: person.Kind, Role: u.Role, User: u.ID}, err
+	}
+	return session{}, problem.New(problem.SignInFailed, "This way to sign in is not set up here.")
+}
+
+func hasOIDC(b api.SessionRequest) bool { return b.Oidc != (api.OIDCDone{}) }
+func hasPasskey(b api.SessionRequest) bool {
+	return b.Passkey.Flow != "" || len(b.Passkey.Credential) > 0
+}
+
+func errNoWayIn() error {
+	return problem.New(problem.InvalidJSON, "Exactly one of code, secret, deviceCode, oidc and passkey is needed.").At("code")
+}
+
+func checkSessionRequest(body api.SessionRequest, c Caller) error {
+	ways := countGiven(body.Code, body.Secret, body.DeviceCode)
+	if hasOIDC(body) {
+		ways++
+	}
+	if hasPasskey(body) {
+		ways++
+	}
+	switch {
+	case ways > 1:
+		return errNoWayIn()
+	case body.Code != "" && !isCode(body.Code):
+		return problem.New(problem.InvalidJSON, "A code has eight symbols, 2 to 9 and A to Z without I and O.").At("code")
+	case len(body.Secret) > 64 || body.Secret != "" && len(body.Secret) < 20:
 		return problem.New(problem.InvalidJSON, "A secret has 20 to 64 characters.").At("secret")
+	case len(body.DeviceCode) > 100 || body.DeviceCode != "" && len(body.DeviceCode) < 20:
+		return problem.New(problem.InvalidJSON, "A device code has 20 to 100 characters.").At("deviceCode")
+	case c.Origin != "" && (hasOIDC(body) || hasPasskey(body) || body.DeviceCode != ""):
+		return problem.New(problem.OriginNotAllowed, "Pages of others sign in with a code or a secret.")
 	}
-	return checkLabel("device", body.Device)
+	return CheckLabel("device", body.Device)
+}
+
+// CheckLabel bounds text that is shown to people. field is the member that holds it.
+func CheckLabel(field, label string) error {
+	if utf8.RuneCountInString(label) > maxLabel || strings.ContainsFunc(label, unprintable) {
+		return problem.New(problem.InvalidJSON, "It may have %d characters, all of them printable.", maxLabel).At(field)
+	}
+	return nil
+}
+
+// unprintable characters could break a line of the log or turn a name around.
+func unprintable(c rune) bool {
+	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError
 }
 
 // sessionCookie makes the cookie; maxAge -1 clears it.
 func sessionCookie(r *http.Request, token string, maxAge int) *http.Cookie {
-	at, _ := ParseAuthority(r.Host, defaultPort(scheme(r))) // the guard has parsed it
-	return &http.Cookie{Name: cookieName(r, at), Value: token, Path: "/", MaxAge: maxAge,
+	return &http.Cookie{Name: cookieName(r, OwnOrigin(r).Authority), Value: token, Path: "/", MaxAge: maxAge,
 		Secure: r.TLS != nil, HttpOnly: true, SameSite: http.SameSiteStrictMode}
-}
-
-func (g *Guard) getCurrentSession(w http.ResponseWriter, r *http.Request) error {
-	c := CallerOf(r.Context())
-	if c.Session == SessionLoopback {
-		return WriteJSON(w, http.StatusOK, api.Session{Id: c.Session, Role: c.Role,
-			Created: scan.At(g.started), Expires: scan.At(g.Now().Add(g.SessionLife))})
-	}
-	s, _, err := g.readSession(r.Context(), c.Session)
-	if err != nil {
-		return err
-	}
-	return WriteJSON(w, http.StatusOK, g.describeSession(s))
-}
-
-func (g *Guard) deleteCurrentSession(w http.ResponseWriter, r *http.Request) error {
-	if c := CallerOf(r.Context()); c.Session != SessionLoopback {
-		if err := g.EndSession(r.Context(), c.Session); err != nil {
-			return err
-		}
-	}
-	http.SetCookie(w, sessionCookie(r, "", -1))
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (g *Guard) deleteSession(w http.ResponseWriter, r *http.Request) error {
-	c, id := CallerOf(r.Context()), r.PathValue("session")
-	if id != c.Session && !c.May(api.RoleAdmin) {
-		return problem.NotFound.Error() // nobody learns of another's session
-	}
-	if _, _, err := g.readSession(r.Context(), id); problem.From(err).Code == problem.SessionExpired {
-		return problem.NotFound.Error()
-	} else if err != nil {
-		return err
-	}
-	if err := g.EndSession(r.Context(), id); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

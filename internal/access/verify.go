@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -19,10 +20,12 @@ const (
 // that gateway's clock, carried on by this process's own monotonic one: a node's wall
 // clock may be anything. It is safe for concurrent use.
 type GrantVerifier struct {
-	node string
+	node    string
+	origins *Origins
 
 	mu      sync.Mutex
 	gateway string    // pin; "": nobody is trusted
+	first   string    // pin of the key that the gateway had at first: its users' name space
 	clock   time.Time // the gateway's, when set
 	set     time.Time // ours, with the monotonic reading
 	floor   time.Time // the gateway's clock at its first hello to this process
@@ -31,19 +34,24 @@ type GrantVerifier struct {
 }
 
 // NewGrantVerifier makes a verifier for the node with this ID. It trusts nobody yet.
-func NewGrantVerifier(node string) *GrantVerifier {
-	return &GrantVerifier{node: node, used: map[string]time.Time{}}
+// Foreign pages need the node's word too: a grant's origin is one of the origins.
+func NewGrantVerifier(node string, origins *Origins) *GrantVerifier {
+	return &GrantVerifier{node: node, origins: origins, used: map[string]time.Time{}}
 }
 
 // Trust takes grants of the gateway whose key has this pin and of no other from now
 // on. "" takes none. The clock must be set anew when the gateway is another one.
-func (v *GrantVerifier) Trust(pin string) {
+func (v *GrantVerifier) Trust(pin string) { v.TrustSuccessor(pin, pin) }
+
+// TrustSuccessor is Trust for a gateway that has changed its key since the node knew it
+// by the first pin. Its users stay who they were.
+func (v *GrantVerifier) TrustSuccessor(pin, first string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if pin == v.gateway {
 		return
 	}
-	v.gateway = pin
+	v.gateway, v.first = pin, first
 	v.clock, v.set, v.floor = time.Time{}, time.Time{}, time.Time{}
 	clear(v.used)
 }
@@ -69,9 +77,9 @@ func (v *GrantVerifier) SetClock(timeToken string) error {
 
 // Verify judges the grant that came with a request for the escaped path. Errors are
 // GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
-func (v *GrantVerifier) Verify(token, method, path string) (Grant, error) {
+func (v *GrantVerifier) Verify(ctx context.Context, token, method, path string) (Grant, error) {
 	v.mu.Lock()
-	gateway := v.gateway
+	gateway, first := v.gateway, v.first
 	v.mu.Unlock()
 	var g Grant
 	if err := open(token, gateway, grantPurpose, v.node, &g); err != nil {
@@ -80,9 +88,13 @@ func (v *GrantVerifier) Verify(token, method, path string) (Grant, error) {
 	if err := v.covers(g, gateway, method, path); err != nil {
 		return Grant{}, err
 	}
+	if err := v.allows(ctx, g.Origin); err != nil {
+		return Grant{}, err
+	}
 	if err := v.spend(g, gateway); err != nil {
 		return Grant{}, err
 	}
+	g.Gateway = first
 	return g, nil
 }
 
@@ -98,10 +110,20 @@ func (v *GrantVerifier) covers(g Grant, gateway, method, path string) error {
 		return invalid("The grant is for another job.")
 	case rank(g.Role) == 0 || g.Subject == "" || g.Session == "" || !isText(g.ID, grantIDLength):
 		return invalid("The grant does not say who asks.")
-	case strings.ContainsAny(g.Subject+g.Session, "\x00\r\n"):
+	case strings.ContainsFunc(g.Subject+g.Session+g.Name, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		return invalid("The grant's names are malformed.")
-	case g.Origin != "":
-		return problem.OriginNotAllowed.Error() // no foreign origin is allowed
+	}
+	return nil
+}
+
+// allows asks the node's own list: what the gateway allows is not enough.
+func (v *GrantVerifier) allows(ctx context.Context, origin string) error {
+	if origin == "" {
+		return nil
+	}
+	o, err := ParseOrigin(origin)
+	if err != nil || o.String() != origin || !v.origins.Allows(ctx, o) {
+		return problem.OriginNotAllowed.Error()
 	}
 	return nil
 }

@@ -11,31 +11,33 @@ import (
 )
 
 // attacks are those that make sense on the road.
-func attacks(road access.Road, route access.Route) []attack {
+func attacks(w Walker, route access.Route) []attack {
+	road := w.Road
 	list := []attack{
-		{"rebinding host", withHost("evil.example:18623")},
-		{"host with a right beginning", withHost("192.0.2.10.evil.example:18623")},
-		{"host without its port", withHost("localhost")},
-		{"userinfo in host", withHost("192.0.2.10:18623@evil.example")},
-		{"empty host", withHost("")},
-		{"Host beside :authority", withHeader(problem.HostNotAllowed, "Host", "evil.example")},
-		{"method that is not there", wrongMethod},
+		{name: "rebinding host", make: withHost("evil.example:18623")},
+		{name: "host with a right beginning", make: withHost("192.0.2.10.evil.example:18623")},
+		{name: "host without its port", make: withHost("localhost")},
+		{name: "userinfo in host", make: withHost("192.0.2.10:18623@evil.example")},
+		{name: "empty host", make: withHost("")},
+		{name: "Host beside :authority", make: withHeader(problem.HostNotAllowed, "Host", "evil.example")},
+		{name: "method that is not there", make: wrongMethod},
 	}
 	if road == access.RoadLink {
 		list = append(list,
-			attack{"no grant", unsigned(problem.GrantRequired)},
-			attack{"two grants", twoGrants},
-			attack{"grant for another path", grantElsewhere},
-			attack{"cookie in place of a grant", withHeader(problem.GrantRequired, "Cookie", "__Host-platen=x")},
+			attack{name: "no grant", make: unsigned(problem.GrantRequired)},
+			attack{name: "two grants", make: twoGrants},
+			attack{name: "grant for another path", make: grantElsewhere},
+			attack{name: "cookie in place of a grant", make: withHeader(problem.GrantRequired, "Cookie", "__Host-platen=x")},
 		)
 	} else {
 		list = append(list, browserAttacks(route)...)
 	}
-	list = append(list, attack{"role too low", lowRole}, attack{"body too large", largeBody}, attack{"unknown member", unknownMember})
+	list = append(list, pageAttacks(w, route)...)
+	list = append(list, attack{name: "role too low", make: lowRole}, attack{name: "body too large", make: largeBody}, attack{name: "unknown member", make: unknownMember})
 	for name := range examples {
 		if strings.Contains(route.Path, name) {
 			for _, bad := range badIDs(name) {
-				list = append(list, attack{"bad ID " + bad[:min(len(bad), 40)], withID(name, bad)})
+				list = append(list, attack{name: "bad ID " + bad[:min(len(bad), 40)], make: withID(name, bad)})
 			}
 		}
 	}
@@ -45,36 +47,36 @@ func attacks(road access.Road, route access.Route) []attack {
 // browserAttacks are what web pages and their victims' browsers send.
 func browserAttacks(route access.Route) []attack {
 	list := []attack{
-		{"preflight of a foreign origin", preflight(foreign)},
-		{"preflight of null", preflight("null")},
-		{"two Authorization headers", unlessOpen(withHeader(problem.SessionRequired, "Authorization", "Bearer a", "Bearer b"))},
-		{"unknown bearer token", unlessOpen(withHeader(problem.SessionExpired, "Authorization",
+		{name: "preflight of a foreign origin", make: preflight(evilOrigin)},
+		{name: "preflight of null", make: preflight("null")},
+		{name: "two Authorization headers", make: unlessOpen(withHeader(problem.SessionRequired, "Authorization", "Bearer a", "Bearer b"))},
+		{name: "unknown bearer token", make: unlessOpen(withHeader(problem.SessionExpired, "Authorization",
 			"Bearer "+strings.Repeat("a", 20)+"."+strings.Repeat("a", 52)))},
-		{"no session", unlessOpen(unsigned(problem.SessionRequired))},
+		{name: "no session", make: unlessOpen(unsigned(problem.SessionRequired))},
 	}
 	if route.Policy.Probes() {
 		return list
 	}
 	for _, origin := range []string{
-		foreign, "null", "", "https://192.0.2.10", "https://192.0.2.10:18624", "http://192.0.2.10:18623",
+		evilOrigin, "null", "", "https://192.0.2.10", "https://192.0.2.10:18624", "http://192.0.2.10:18623",
 		"https://192.0.2.10:18623.evil.example", "https://evil.example#https://192.0.2.10:18623",
 		"https://192.0.2.10:18623@evil.example", "https://192.0.2.10:18623/", "file://",
 	} {
-		list = append(list, attack{"origin " + origin, signedWithHeader(problem.OriginNotAllowed, "Origin", origin)})
+		list = append(list, attack{name: "origin " + origin, make: signedWithHeader(problem.OriginNotAllowed, "Origin", origin)})
 	}
-	return append(list,
-		attack{"two origins", signedWithHeader(problem.OriginNotAllowed, "Origin", "https://"+LANHost, foreign)},
-		attack{"cross-site fetch", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "cross-site")},
-		attack{"same-site fetch", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-site")},
-		attack{"two Sec-Fetch-Site", signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-origin", "cross-site")},
-		attack{"cookie of nobody", unlessOpen(cookieOfNobody)},
+	return append(append(list, elements()...),
+		attack{name: "two origins", make: signedWithHeader(problem.OriginNotAllowed, "Origin", "https://"+LANHost, evilOrigin)},
+		attack{name: "cross-site fetch", make: signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "cross-site")},
+		attack{name: "same-site fetch", make: signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-site")},
+		attack{name: "two Sec-Fetch-Site", make: signedWithHeader(problem.CrossSite, "Sec-Fetch-Site", "same-origin", "cross-site")},
+		attack{name: "cookie of nobody", make: unlessOpen(cookieOfNobody)},
 	)
 }
 
 // betweenEnds reports whether the route is for our own other end and for no user.
-func betweenEnds(route access.Route) bool { return !route.Policy.On(access.RoadLAN) }
-
-type maker = func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code)
+func betweenEnds(route access.Route) bool {
+	return !route.Policy.On(access.RoadLAN) && !route.Policy.On(access.RoadSetup)
+}
 
 func unsigned(want problem.Code) maker {
 	return func(w Walker, _ *testing.T, route access.Route) (*http.Request, problem.Code) {

@@ -18,6 +18,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // Addresses of the end in tests.
@@ -25,8 +26,28 @@ const (
 	LoopbackHost = "127.0.0.1:18622"  // HTTP
 	LANHost      = "192.0.2.10:18623" // HTTPS, also a gateway's
 	linkHost     = "node.platen.internal"
-	foreign      = "https://evil.example"
 )
+
+// Origins of foreign pages in tests. A walker that has Page expects that its end allows
+// the first two.
+const (
+	ShopOrigin = "https://shop.example"
+	DeskOrigin = "https://desk.example:8443"
+	evilOrigin = "https://evil.example"
+)
+
+// AllowPages lets the two pages in.
+func AllowPages(o *access.Origins) {
+	var list []access.Origin
+	for _, text := range []string{ShopOrigin, DeskOrigin} {
+		origin, err := access.ParseOrigin(text)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, origin)
+	}
+	o.Configure(false, list)
+}
 
 var peers atomic.Uint32
 
@@ -100,32 +121,64 @@ type As func(t testing.TB, r *http.Request, role api.Role)
 
 // SignIn is As by pairing, through the handler of the road that the request is for. A
 // role gets a new session before its rate limit is near.
-func SignIn(g *access.Guard, h http.Handler, road access.Road) As {
+func SignIn(g *access.Guard, h http.Handler, road access.Road) As { return SignInPage(g, h, road, "") }
+
+// SignInPage is SignIn for pages of a foreign origin, which the guard must allow.
+func SignInPage(g *access.Guard, h http.Handler, road access.Road, origin string) As {
 	const most = 100
 	tokens, used := map[api.Role]string{}, map[api.Role]int{}
 	return func(t testing.TB, r *http.Request, role api.Role) {
 		t.Helper()
 		if used[role]%most == 0 {
-			tokens[role] = Session(t, g, h, road, role).Token
+			tokens[role] = PageSession(t, g, h, road, role, origin).Token
 		}
 		used[role]++
 		r.Header.Set("Authorization", "Bearer "+tokens[role])
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
 	}
 }
 
 // Session signs a new device in and returns its session with the bearer token.
 func Session(t testing.TB, g *access.Guard, h http.Handler, road access.Road, role api.Role) api.Session {
 	t.Helper()
-	p, err := g.NewPairing(context.Background(), role, "test")
-	if err != nil {
-		t.Fatalf("making a pairing: %v", err)
-	}
-	w := Do(h, NewRequest(road, http.MethodPost, "/api/v1/sessions", fmt.Sprintf(`{"secret":%q,"bearer":true}`, p.Secret)))
+	return PageSession(t, g, h, road, role, "")
+}
+
+// PageSession is Session for pages of a foreign origin.
+func PageSession(t testing.TB, g *access.Guard, h http.Handler, road access.Road, role api.Role, origin string) api.Session {
+	t.Helper()
+	w := redeem(t, g, h, road, role, origin, `,"bearer":true`)
 	var s api.Session
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Code != http.StatusCreated {
 		t.Fatalf("signing in: status %d, %s", w.Code, w.Body)
 	}
 	return s
+}
+
+// Cookie signs our own page in, in a new browser, and returns its cookie.
+func Cookie(t testing.TB, g *access.Guard, h http.Handler, road access.Road, role api.Role) *http.Cookie {
+	t.Helper()
+	w := redeem(t, g, h, road, role, OwnOrigin(road), "")
+	cookies := w.Result().Cookies()
+	if len(cookies) != 1 {
+		t.Fatalf("signing in: status %d, %d cookies, %s", w.Code, len(cookies), w.Body)
+	}
+	return cookies[0]
+}
+
+func redeem(t testing.TB, g *access.Guard, h http.Handler, road access.Road, role api.Role, origin, more string) *httptest.ResponseRecorder {
+	t.Helper()
+	p, err := g.NewPairing(context.Background(), role, "test")
+	if err != nil {
+		t.Fatalf("making a pairing: %v", err)
+	}
+	r := NewRequest(road, http.MethodPost, "/api/v1/sessions", fmt.Sprintf(`{"secret":%q%s}`, p.Secret, more))
+	if origin != "" {
+		r.Header.Set("Origin", origin)
+	}
+	return Do(h, r)
 }
 
 // Gateway is the other end of a link: it signs grants.
@@ -150,7 +203,12 @@ func NewGateway(t testing.TB, v *access.GrantVerifier, node string) *Gateway {
 }
 
 // As puts a grant on the request. Change the request's method or path before, not after.
-func (g *Gateway) As(_ testing.TB, r *http.Request, role api.Role) {
-	c := access.Caller{Session: "test", Subject: "test", Role: role}
-	r.Header.Set(access.HeaderGrant, access.NewGrant(c, g.Node, r, time.Now()).Sign(g.Identity))
+func (g *Gateway) As(t testing.TB, r *http.Request, role api.Role) { g.Page("")(t, r, role) }
+
+// Page is As for pages of a foreign origin.
+func (g *Gateway) Page(origin string) As {
+	return func(_ testing.TB, r *http.Request, role api.Role) {
+		c := access.Caller{Session: "test", Subject: "test", Role: role, Origin: origin}
+		r.Header.Set(access.HeaderGrant, access.NewGrant(c, g.Node, r, time.Now(), scan.Actions...).Sign(g.Identity))
+	}
 }

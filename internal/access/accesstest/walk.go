@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,12 @@ type Walker struct {
 	Road    access.Road
 	As      As // SignIn(…) or Gateway.As
 
+	// Page is As for pages of a foreign origin: SignInPage(…) or Gateway.Page. The end must
+	// allow them (AllowPages). nil: no foreign page is tried.
+	Page func(origin string) As
+	// Cookie signs our own page in, as Cookie(…) does; nil: no cookie is tried.
+	Cookie func(t testing.TB, role api.Role) *http.Cookie
+
 	// Target gives the path (and query) of a request to the route that would be served
 	// but for the attack; nil or "": the route's path with well-formed IDs of nothing.
 	Target func(access.Route) string
@@ -37,25 +44,30 @@ type Walker struct {
 // and says which problem it wants, "" if the attack makes no sense there.
 type attack struct {
 	name string
-	make func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code)
+	make maker
+	echo string // the allowed origin whose page may read the refusal; "": nobody's
 }
 
+type maker = func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code)
+
 // Walk tries every attack on every route that exists on the road: the right problem,
-// no CORS header, nothing changed.
+// no CORS header but for an allowed page, nothing changed.
 func Walk(t *testing.T, w Walker) {
 	walked := 0
+	w.Page, w.Cookie = once(w.Page), onceEach(w.Cookie)
 	for _, route := range w.Routes {
 		if !route.Policy.On(w.Road) {
 			continue
 		}
 		walked++
 		t.Run(route.Method+" "+strings.ReplaceAll(route.Path, "/", "_"), func(t *testing.T) {
-			for _, a := range attacks(w.Road, route) {
+			for _, a := range attacks(w, route) {
 				r, want := a.make(w, t, route)
 				if want != "" {
-					w.try(t, a.name, r, want)
+					w.try(t, a, r, want)
 				}
 			}
+			w.checkPreflight(t, route)
 		})
 	}
 	if walked == 0 {
@@ -63,26 +75,58 @@ func Walk(t *testing.T, w Walker) {
 	}
 }
 
-func (w Walker) try(t *testing.T, name string, r *http.Request, want problem.Code) {
+// once signs the pages of each origin in by one As.
+func once(page func(origin string) As) func(string) As {
+	if page == nil {
+		return nil
+	}
+	all := map[string]As{}
+	return func(origin string) As {
+		if all[origin] == nil {
+			all[origin] = page(origin)
+		}
+		return all[origin]
+	}
+}
+
+// onceEach signs our own page in once with each role.
+func onceEach(cookie func(testing.TB, api.Role) *http.Cookie) func(testing.TB, api.Role) *http.Cookie {
+	if cookie == nil {
+		return nil
+	}
+	all := map[api.Role]*http.Cookie{}
+	return func(t testing.TB, role api.Role) *http.Cookie {
+		if all[role] == nil {
+			all[role] = cookie(t, role)
+		}
+		return all[role]
+	}
+}
+
+func (w Walker) try(t *testing.T, a attack, r *http.Request, want problem.Code) {
 	t.Helper()
+	name := a.name
 	before := w.snapshot()
 	answer := Do(w.Handler, r)
 	if got := Code(answer); got != want || answer.Code != want.Status() {
 		t.Errorf("%s: status %d, problem %q, want %q (%s)", name, answer.Code, got, want, strings.TrimSpace(answer.Body.String()))
 	}
-	checkHeaders(t, name, answer)
+	checkHeaders(t, a, answer)
 	if after := w.snapshot(); after != before {
 		t.Errorf("%s changed something.\nbefore: %s\nafter: %s", name, before, after)
 	}
 }
 
-func checkHeaders(t *testing.T, name string, answer *httptest.ResponseRecorder) {
+func checkHeaders(t *testing.T, a attack, answer *httptest.ResponseRecorder) {
 	t.Helper()
-	h := answer.Header()
+	name, h := a.name, answer.Header()
 	for header := range h {
-		if strings.HasPrefix(header, "Access-Control-") {
+		if strings.HasPrefix(header, "Access-Control-") && (a.echo == "" || !slices.Contains(echoed, header)) {
 			t.Errorf("%s: the refusal has %s: %q", name, header, h[header])
 		}
+	}
+	if got := h.Get("Access-Control-Allow-Origin"); got != a.echo {
+		t.Errorf("%s: Access-Control-Allow-Origin = %q, want %q", name, got, a.echo)
 	}
 	if v := strings.Join(h.Values("Vary"), ","); !strings.Contains(v, "Origin") {
 		t.Errorf("%s: Vary = %q, want Origin", name, v)
@@ -95,6 +139,9 @@ func checkHeaders(t *testing.T, name string, answer *httptest.ResponseRecorder) 
 		}
 	}
 }
+
+// echoed are the CORS headers of an answer that an allowed page may read.
+var echoed = []string{"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"}
 
 func (w Walker) snapshot() string {
 	if w.Snapshot == nil {
@@ -146,8 +193,12 @@ var parameter = regexp.MustCompile(`\{[a-z]+\}`)
 var examples = map[string]string{
 	"{scanner}": exampleID(scan.KindScanner), "{job}": exampleID(scan.KindJob), "{document}": exampleID(scan.KindDocument),
 	"{n}": "1", "{node}": strings.Repeat("a", 26) + "k7",
-	"{pairing}": strings.Repeat("a", 20), "{session}": strings.Repeat("a", 20), "{token}": strings.Repeat("a", 20),
+	"{pairing}": exampleShortID, "{session}": exampleShortID, "{token}": exampleShortID, "{origin}": exampleShortID,
+	"{user}": exampleShortID, "{passkey}": exampleShortID, "{permission}": exampleShortID, "{change}": exampleShortID,
+	"{slot}": "local", "{code}": "AAAAAAAA",
 }
+
+const exampleShortID = "aaaaaaaaaaaaaaaaaaaa"
 
 func exampleID(k scan.Kind) string {
 	return strings.Repeat("a", 16) + "-" + string(k) + strings.Repeat("a", 20)

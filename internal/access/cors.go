@@ -1,0 +1,111 @@
+package access
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/platen-scan/platen/proto/problem"
+)
+
+// What pages of allowed origins may send and read, the same on all routes. Credentials
+// in the sense of CORS, which are cookies, are never allowed.
+const (
+	corsRequestHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, If-Range, If-None-Match, " + HeaderRequestID
+	corsAnswerHeaders  = "ETag, Repr-Digest, Content-Range, Content-Length, Location, Retry-After, " + HeaderRequestID + ", Accept-Ranges, Content-Disposition"
+	corsMaxAge         = "600" // seconds
+)
+
+// preflight is what a browser asks before it sends a foreign page's request.
+type preflight struct {
+	methods        string // those of the resource that foreign pages may use
+	private, local bool   // the browser's network is a less private one than ours
+}
+
+// foreignMethods is the list of methods that foreign pages may use, for a preflight.
+func foreignMethods(methods map[string]Route, road Road) string {
+	theirs := map[string]Route{}
+	for m, route := range methods {
+		if route.Policy.ForForeignPages(road) {
+			theirs[m] = route
+		}
+	}
+	return strings.Join(methodNames(theirs), ", ")
+}
+
+// answerOptions answers a preflight like the request that it asks for would be: no
+// such method, no such page, or go ahead.
+func (s *resource) answerOptions(x *exchange, r *http.Request) error {
+	asked := r.Header.Get("Access-Control-Request-Method")
+	route, ok := s.route(asked)
+	if asked == "" {
+		route.Policy = Anonymous().OwnPages()
+	} else if !ok {
+		x.Header().Set("Allow", s.allow)
+		return problem.MethodNotAllowed.Error()
+	}
+	x.preflight = &preflight{
+		methods: s.foreign,
+		private: r.Header.Get("Access-Control-Request-Private-Network") == "true",
+		local:   r.Header.Get("Access-Control-Request-Local-Network") == "true",
+	}
+	if _, err := s.h.judgePage(x, r, route.Policy); err != nil {
+		return err
+	}
+	x.Header().Set("Allow", s.allow)
+	x.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// corsHeaders says which page may read the answer. A handler cannot: whatever it set
+// is taken away.
+func (x *exchange) corsHeaders(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			h.Del(name)
+		}
+	}
+	vary(h, "Origin")
+	if x.preflight != nil {
+		vary(h, "Access-Control-Request-Method", "Access-Control-Request-Headers",
+			"Access-Control-Request-Private-Network", "Access-Control-Request-Local-Network")
+	}
+	switch {
+	case x.readable:
+		h.Set("Access-Control-Allow-Origin", "*")
+	case x.foreign == (Origin{}):
+	case x.preflight == nil:
+		h.Set("Access-Control-Allow-Origin", x.foreign.String())
+		h.Set("Access-Control-Expose-Headers", corsAnswerHeaders)
+	default:
+		h.Set("Access-Control-Allow-Origin", x.foreign.String())
+		h.Set("Access-Control-Allow-Methods", x.preflight.methods)
+		h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
+		h.Set("Access-Control-Max-Age", corsMaxAge)
+		if x.preflight.private {
+			h.Set("Access-Control-Allow-Private-Network", "true")
+		}
+		if x.preflight.local {
+			h.Set("Access-Control-Allow-Local-Network", "true")
+		}
+	}
+}
+
+// vary makes sure that Vary names these headers, each once.
+func vary(h http.Header, names ...string) {
+	for _, name := range names {
+		if !varies(h, name) {
+			h.Add("Vary", name)
+		}
+	}
+}
+
+func varies(h http.Header, name string) bool {
+	for _, line := range h.Values("Vary") {
+		for there := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(there), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -9,6 +9,7 @@ package config
 
 import (
 	"log/slog"
+	"strings"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/api"
@@ -20,23 +21,33 @@ type Config struct {
 	Gateway Gateway `ini:"gateway"`
 	Log     Log     `ini:"log"`
 	Storage Storage `ini:"storage"`
+	OIDC    OIDC    `ini:"oidc"`
+	TLS     TLS     `ini:"tls"`
+	ACME    ACME    `ini:"acme"`
+	Bonjour Bonjour `ini:"bonjour"`
 }
+
+// The tags of a field: ini is the key; legacy keys may stand before the first section;
+// hot keys need no restart; opens: a change may let more people in; secret values are
+// never shown.
 
 // Node is section [node]: a node, joined to a gateway or not.
 type Node struct {
 	Name           string   `ini:"Name" doc:"What people see; empty: the computer's name"`
 	Location       string   `ini:"Location" doc:"Where it stands, for people"`
-	HTTPPort       int      `ini:"HTTPPort" default:"18622" unit:"port" doc:"HTTP; on loopback, and on other addresses where External is set"`
-	HTTPSPort      int      `ini:"HTTPSPort" default:"18623" unit:"port" doc:"HTTPS for other devices"`
-	External       bool     `ini:"External" default:"FALSE" doc:"Let other devices of the local network in"`
-	Address        string   `ini:"Address" unit:"IP address" doc:"The one address to listen on for other devices; empty: all"`
-	Names          []string `ini:"Names" unit:"host names" doc:"Names beside its addresses by which browsers reach this node, with a port if another one is forwarded here"`
-	TrustLoopback  bool     `ini:"TrustLoopback" default:"TRUE" doc:"The user of this computer needs no sign-in on it"`
-	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" default:"FALSE" doc:"Let other devices sign in without encryption; others on the network can read along"`
-	MaxRole        api.Role `ini:"MaxRole" default:"operator" unit:"admin, operator, user or kiosk" doc:"Highest role of users who come through the gateway"`
-	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" unit:"origins" doc:"Web pages of others that may scan here; checked and kept, but this version lets none in"`
-	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" default:"FALSE" doc:"The page for setting this node up; this version has none"`
-	Drivers        []string `ini:"Drivers" default:"virtual,sane" unit:"names" doc:"Drivers that look for scanners"`
+	HTTPPort       int      `ini:"HTTPPort" hot:"yes" default:"18622" unit:"port" doc:"HTTP; on loopback, and on other addresses where External is set"`
+	HTTPSPort      int      `ini:"HTTPSPort" hot:"yes" default:"18623" unit:"port" doc:"HTTPS for other devices"`
+	External       bool     `ini:"External" hot:"yes" opens:"yes" default:"FALSE" doc:"Let other devices of the local network in"`
+	Address        string   `ini:"Address" hot:"yes" opens:"yes" unit:"IP address" doc:"The one address to listen on for other devices; empty: all"`
+	Names          []string `ini:"Names" hot:"yes" opens:"yes" unit:"host names" doc:"Names beside its addresses by which browsers reach this node, with a port if another one is forwarded here"`
+	TrustLoopback  bool     `ini:"TrustLoopback" hot:"yes" opens:"yes" default:"TRUE" doc:"The user of this computer needs no sign-in on it"`
+	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" hot:"yes" opens:"yes" default:"FALSE" doc:"Let other devices sign in without encryption; others on the network can read along"`
+	MaxRole        api.Role `ini:"MaxRole" hot:"yes" opens:"yes" default:"operator" unit:"admin, operator, user or kiosk" doc:"Highest role of users who come through the gateway"`
+	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" hot:"yes" opens:"yes" unit:"* or origins" doc:"Web pages of others that may scan here: one origin, several with commas, or * for every page there is; empty: those that a person allowed"`
+	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" hot:"yes" opens:"yes" default:"FALSE" doc:"The page for setting this node up, on ports of its own; administrators sign in to it"`
+	SetupHTTPPort  int      `ini:"SetupHTTPPort" hot:"yes" default:"18625" unit:"port" doc:"HTTP of the setup page, on loopback"`
+	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18626" unit:"port" doc:"HTTPS of the setup page for other devices, where External is set"`
+	Drivers        []string `ini:"Drivers" default:"virtual, sane" unit:"names" doc:"Drivers that look for scanners"`
 }
 
 // Gateway is section [gateway].
@@ -44,19 +55,65 @@ type Gateway struct {
 	Name           string   `ini:"Name" doc:"What people see; empty: the computer's name"`
 	HTTPPort       int      `ini:"HTTPPort" default:"18602" unit:"port" doc:"HTTP: sends browsers to HTTPS"`
 	Port           int      `ini:"Port" default:"18603" unit:"port" doc:"Everything else, TCP and UDP: browsers and nodes"`
-	Names          []string `ini:"Names" unit:"host names" doc:"Names beside its addresses by which browsers reach this gateway, with a port if another one is forwarded here"`
-	PublicAddress  string   `ini:"PublicAddress" unit:"host:port" doc:"What join tokens and QR codes say; empty: the address of the network"`
-	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" default:"FALSE" doc:"Let devices sign in without encryption; others on the network can read along"`
+	Names          []string `ini:"Names" hot:"yes" opens:"yes" unit:"host names" doc:"Names beside its addresses by which browsers reach this gateway, with a port if another one is forwarded here"`
+	PublicAddress  string   `ini:"PublicAddress" hot:"yes" unit:"host:port" doc:"What join tokens and QR codes say; empty: the address of the network"`
+	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" opens:"yes" default:"FALSE" doc:"Let devices sign in without encryption; others on the network can read along"`
+	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" hot:"yes" opens:"yes" unit:"* or origins" doc:"Web pages of others that may scan through this gateway: one origin, several with commas, or * for every page there is; empty: those that a person allowed"`
+	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" hot:"yes" opens:"yes" default:"FALSE" doc:"The page for setting this gateway up, on ports of its own; administrators sign in to it"`
+	SetupHTTPPort  int      `ini:"SetupHTTPPort" hot:"yes" default:"18605" unit:"port" doc:"HTTP of the setup page, on loopback"`
+	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18606" unit:"port" doc:"HTTPS of the setup page for other devices"`
 }
 
 // Log is section [log].
 type Log struct {
-	Level slog.Level `ini:"LogLevel" legacy:"yes" default:"info" unit:"debug, info, warn or error" doc:"From which level on the log is written"`
+	Level slog.Level `ini:"LogLevel" legacy:"yes" hot:"yes" default:"info" unit:"debug, info, warn or error" doc:"From which level on the log is written"`
 }
 
 // Storage is section [storage].
 type Storage struct {
 	Reserve int64 `ini:"Reserve" default:"512M" unit:"bytes, with K, M or G" doc:"Room on the disk that scans leave free"`
+}
+
+// OIDC is section [oidc]: people sign in at an OpenID provider. Off without Issuer.
+type OIDC struct {
+	Issuer         string   `ini:"Issuer" opens:"yes" unit:"https URL" doc:"The OpenID provider at which people sign in; empty: none"`
+	ClientID       string   `ini:"ClientID" opens:"yes" doc:"As the provider calls this service"`
+	ClientSecret   string   `ini:"ClientSecret" secret:"yes" doc:"Given by the provider; empty: none is needed, PKCE alone"`
+	Name           string   `ini:"Name" doc:"What the sign-in button says; empty: the provider's host"`
+	Scopes         []string `ini:"Scopes" opens:"yes" default:"openid, profile, email" unit:"names" doc:"What the provider is asked for"`
+	GroupsClaim    string   `ini:"GroupsClaim" opens:"yes" default:"groups" doc:"The claim of the ID token that lists a person's groups"`
+	AdminGroups    []string `ini:"AdminGroups" opens:"yes" unit:"names" doc:"Groups whose members are administrators"`
+	OperatorGroups []string `ini:"OperatorGroups" opens:"yes" unit:"names" doc:"Groups whose members are operators"`
+	UserGroups     []string `ini:"UserGroups" opens:"yes" unit:"names" doc:"Groups whose members are users"`
+	KioskGroups    []string `ini:"KioskGroups" opens:"yes" unit:"names" doc:"Groups whose members are kiosks"`
+	DefaultRole    api.Role `ini:"DefaultRole" opens:"yes" unit:"admin, operator, user, kiosk or empty" doc:"Role of people who are in none of these groups; empty: they are not let in"`
+}
+
+// TLS is section [tls]: own certificates as files. One that is uploaded on the setup
+// page is kept elsewhere.
+type TLS struct {
+	LocalCertificate    string `ini:"LocalCertificate" unit:"file" doc:"Certificate (PEM, with its chain) for names that are bound to 127.0.0.1"`
+	LocalKey            string `ini:"LocalKey" unit:"file" doc:"Its key (PEM), which nobody else may read"`
+	ExternalCertificate string `ini:"ExternalCertificate" unit:"file" doc:"Certificate (PEM, with its chain) for other devices; empty: ACME's, else that of Platen's own CA"`
+	ExternalKey         string `ini:"ExternalKey" unit:"file" doc:"Its key (PEM), which nobody else may read"`
+}
+
+// ACME is section [acme]: certificates from an ACME server. Off without Names.
+type ACME struct {
+	Directory string   `ini:"Directory" default:"https://acme-v02.api.letsencrypt.org/directory" unit:"https URL" doc:"Directory of the ACME server"`
+	Email     string   `ini:"Email" doc:"Where the server may write to"`
+	Names     []string `ini:"Names" unit:"host names" doc:"Names to get certificates for; they become publicly known"`
+	Agree     bool     `ini:"Agree" default:"FALSE" doc:"You agree to the terms of the ACME server"`
+	Challenge string   `ini:"Challenge" default:"http" unit:"http, tls-alpn or dns" doc:"How the names are proven: http needs port 80 of the names to lead here, tls-alpn port 443, dns the DNSHook"`
+	DNSHook   string   `ini:"DNSHook" unit:"file" doc:"Program that sets and removes the DNS record, for Challenge=dns"`
+	Root      string   `ini:"Root" unit:"file" doc:"CA (PEM) that vouches for a private ACME server; empty: the system's"`
+}
+
+// Bonjour is section [bonjour].
+type Bonjour struct {
+	Enable bool   `ini:"Enable" hot:"yes" default:"FALSE" doc:"Let phones and computers nearby find this service by Bonjour; this version stores it and announces nothing"`
+	Name   string `ini:"Name" hot:"yes" doc:"The name to be announced; empty: the service's; this version stores it and announces nothing"`
+	Tag    string `ini:"Tag" hot:"yes" doc:"A word that is to be announced beside the name, by which a client picks out the services of one group; this version stores it and announces nothing"`
 }
 
 // Origins are foreign web origins. The zero Origins holds none.
@@ -73,6 +130,18 @@ func (o Origins) Allows(origin access.Origin) bool {
 		}
 	}
 	return o.Any
+}
+
+// String is the value of the key.
+func (o Origins) String() string {
+	if o.Any {
+		return "*"
+	}
+	list := make([]string, len(o.List))
+	for i, origin := range o.List {
+		list[i] = origin.String()
+	}
+	return strings.Join(list, ", ")
 }
 
 // Default is the configuration of an empty file.

@@ -22,10 +22,12 @@ const sample = "../../deployments/platen.ini"
 func TestDefault(t *testing.T) {
 	want := &Config{
 		Node: Node{HTTPPort: 18622, HTTPSPort: 18623, TrustLoopback: true, MaxRole: api.RoleOperator,
-			Drivers: []string{"virtual", "sane"}},
-		Gateway: Gateway{HTTPPort: 18602, Port: 18603},
+			SetupHTTPPort: 18625, SetupHTTPSPort: 18626, Drivers: []string{"virtual", "sane"}},
+		Gateway: Gateway{HTTPPort: 18602, Port: 18603, SetupHTTPPort: 18605, SetupHTTPSPort: 18606},
 		Log:     Log{Level: slog.LevelInfo},
 		Storage: Storage{Reserve: 512 << 20},
+		OIDC:    OIDC{Scopes: []string{"openid", "profile", "email"}, GroupsClaim: "groups"},
+		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenge: ChallengeHTTP},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -78,14 +80,17 @@ func TestLinesThatUsersHave(t *testing.T) {
 		text string
 		want func(*Config)
 	}{
-		{"Access-Control-Allow-Origin=*", func(c *Config) { c.Node.AllowOrigin.Any = true }},
+		{"Access-Control-Allow-Origin=*", func(c *Config) { c.Node.AllowOrigin.Any, c.Gateway.AllowOrigin.Any = true, true }},
+		{"[gateway]\nAccess-Control-Allow-Origin=*", func(c *Config) { c.Gateway.AllowOrigin.Any = true }},
 		{"Access-Control-Allow-Origin=http://192.168.8.212", func(c *Config) {
 			c.Node.AllowOrigin.List = []access.Origin{origin("http://192.168.8.212:80")}
+			c.Gateway.AllowOrigin = c.Node.AllowOrigin
 		}},
 		{"Access-Control-Allow-Origin=http://192.168.8.212, http://192.168.8.126:8033, https://www.example.com", func(c *Config) {
 			c.Node.AllowOrigin.List = []access.Origin{origin("http://192.168.8.212"), origin("http://192.168.8.126:8033"), origin("https://www.example.com:443")}
+			c.Gateway.AllowOrigin = c.Node.AllowOrigin
 		}},
-		{"EnableWebSetup=TRUE", func(c *Config) { c.Node.EnableWebSetup = true }},
+		{"EnableWebSetup=TRUE", func(c *Config) { c.Node.EnableWebSetup, c.Gateway.EnableWebSetup = true, true }},
 		{"EnableWebSetup=FALSE", func(c *Config) {}},
 		{"LogLevel=Debug", func(c *Config) { c.Log.Level = slog.LevelDebug }},
 		{"[node]\r\nEnableWebSetup = true\r\n", func(c *Config) { c.Node.EnableWebSetup = true }},
@@ -126,7 +131,7 @@ func TestFaults(t *testing.T) {
 		{text: "[node]\nhttpport=1", want: []string{"platen.ini:2: [node] httpport: there is no such key; did you mean HTTPPort?"}},
 		{text: "HTTPPort=1", want: []string{"platen.ini:1: HTTPPort: there is no such key; did you mean [node] HTTPPort or [gateway] HTTPPort?"}},
 		{text: "EnableWebsetup=TRUE", want: []string{"platen.ini:1: EnableWebsetup: there is no such key; did you mean EnableWebSetup?"}},
-		{text: "[log]\nLevl=1\n[nodes]\nName=x", want: []string{"platen.ini:2: [log] Levl: there is no such key", "platen.ini:4: [nodes] Name: there is no such key; did you mean [node] Name or [gateway] Name?"}},
+		{text: "[log]\nLevl=1\n[nodes]\nName=x", want: []string{"platen.ini:2: [log] Levl: there is no such key", "platen.ini:4: [nodes] Name: there is no such key; did you mean [node] Name or [gateway] Name or [oidc] Name or [bonjour] Name?"}},
 		{text: "[node]\nExternal=yes\nMaxRole=root\nHTTPPort=x\n[log]\nLogLevel=loud\n[storage]\nReserve=-1\n", want: []string{
 			`platen.ini:2: [node] External: "yes" is neither TRUE nor FALSE`,
 			`platen.ini:3: [node] MaxRole: "root" is none of`,
@@ -141,8 +146,21 @@ func TestFaults(t *testing.T) {
 			`platen.ini:1: [node] Access-Control-Allow-Origin: "www.example.com": not a web origin: it begins with neither http:// nor https://; "https://bad.example/path":`}},
 		{text: "Access-Control-Allow-Origin=*, https://a.example", want: []string{"platen.ini:1: [node] Access-Control-Allow-Origin: * allows all"}},
 		{text: "Access-Control-Allow-Origin=https://*.example.com", want: []string{"platen.ini:1: [node] Access-Control-Allow-Origin:"}},
-		{text: "[node]\nHTTPPort=1000\nHTTPSPort=1000", want: []string{"platen.ini:3: [node] HTTPSPort: HTTPPort has the same port, 1000"}},
-		{text: "[gateway]\nHTTPPort=18603", want: []string{"platen.ini:2: [gateway] Port: HTTPPort has the same port, 18603"}},
+		{text: "[node]\nHTTPPort=1000\nHTTPSPort=1000", want: []string{"platen.ini:3: [node] HTTPSPort: [node] HTTPPort has the same port, 1000"}},
+		{text: "[gateway]\nHTTPPort=18603", want: []string{"platen.ini:2: [gateway] Port: [gateway] HTTPPort has the same port, 18603"}},
+		{text: "[node]\nSetupHTTPPort=18622\nSetupHTTPSPort=0\nHTTPSPort=0\n[gateway]\nSetupHTTPSPort=18605", want: []string{
+			"platen.ini:2: [node] SetupHTTPPort: [node] HTTPPort has the same port, 18622",
+			"platen.ini:6: [gateway] SetupHTTPSPort: [gateway] SetupHTTPPort has the same port, 18605"}},
+		{text: "[oidc]\nIssuer=http://id.example\nDefaultRole=root\n", want: []string{
+			`platen.ini:2: [oidc] Issuer: "http://id.example" is not an https:// address`, "platen.ini:3: [oidc] DefaultRole:"}},
+		{text: "[oidc]\nIssuer=https://id.example\nDefaultRole=user\n", want: []string{"platen.ini:2: [oidc] ClientID: it is needed with Issuer"}},
+		{text: "[tls]\nLocalCertificate=/a\nExternalKey=/b\n", want: []string{
+			"platen.ini:2: [tls] LocalKey: it is needed with [tls] LocalCertificate", "platen.ini:3: [tls] ExternalCertificate: it is needed with [tls] ExternalKey"}},
+		{text: "[acme]\nNames=a.example\nChallenge=dns\nDirectory=\n", want: []string{
+			"platen.ini:2: [acme] Agree: certificates for Names", "platen.ini:4: [acme] Directory: it is needed", "platen.ini:3: [acme] DNSHook: it is needed"}},
+		{text: "[acme]\nAgree=TRUE\nChallenge=tls", want: []string{`platen.ini:3: [acme] Challenge: "tls" is none of http, tls-alpn or dns`, "platen.ini:2: [acme] Names: there is no name"}},
+		{text: "[node]\nMaxRole=\n", want: []string{`platen.ini:2: [node] MaxRole: "" is none of`}},
+		{text: "LogLevel=info\nEnableWebSetup=TRUE\n[gateway]\nEnableWebSetup=FALSE", want: []string{"platen.ini:4: [gateway] EnableWebSetup: it is set at platen.ini:2 already"}},
 		{text: "[node]\nNames=good.example, bad name\nAddress=example.com", want: []string{
 			`platen.ini:2: [node] Names: host name "bad name"`,
 			`platen.ini:3: [node] Address: "example.com" is not an IP address`}},

@@ -16,6 +16,9 @@ type KeyDoc struct {
 	Unit    string // "" where any text goes
 	Meaning string
 	Legacy  bool // it may stand before the first section too
+	Hot     bool // a change needs no restart
+	Opens   bool // a change may let more people in
+	Secret  bool // its value is never shown
 }
 
 // key is a KeyDoc with the place of its value in Config.
@@ -42,7 +45,8 @@ func keys() []key {
 			k.Section, k.Key = name, f.Tag.Get("ini")
 			k.Env = variable(name, k.Key)
 			k.Default, k.Unit, k.Meaning = f.Tag.Get("default"), f.Tag.Get("unit"), f.Tag.Get("doc")
-			k.Legacy = f.Tag.Get("legacy") != ""
+			tagged := func(tag string) bool { return f.Tag.Get(tag) != "" }
+			k.Legacy, k.Hot, k.Opens, k.Secret = tagged("legacy"), tagged("hot"), tagged("opens"), tagged("secret")
 			if f.Type.Kind() == reflect.Bool {
 				k.Unit = "TRUE or FALSE"
 			}
@@ -51,6 +55,9 @@ func keys() []key {
 	}
 	return list
 }
+
+// Name is the key as people write it: "[node] External".
+func (k KeyDoc) Name() string { return "[" + k.Section + "] " + k.Key }
 
 const variablePrefix = "PLATEN_"
 

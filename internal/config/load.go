@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 
 	"gopkg.in/ini.v1"
@@ -15,6 +14,9 @@ import (
 
 // maxFile is the largest configuration that is read, in bytes.
 const maxFile = 1 << 20
+
+// byteOrderMark is what some editors put before UTF-8.
+const byteOrderMark = "\xef\xbb\xbf"
 
 // Fault is one thing that is wrong with the configuration.
 type Fault struct {
@@ -73,10 +75,19 @@ type loader struct {
 	keys   []key
 	faults Faults
 	where  map[string]string // key → where it was set
+	raw    map[string]string // key → what it was set to
 }
 
 func parse(name string, text []byte, env []string) (*Config, error) {
-	l := &loader{keys: keys(), where: map[string]string{}}
+	l, err := load(name, text, env)
+	if err != nil {
+		return nil, err
+	}
+	return &l.config, nil
+}
+
+func load(name string, text []byte, env []string) (*loader, error) {
+	l := &loader{keys: keys(), where: map[string]string{}, raw: map[string]string{}}
 	for _, k := range l.keys {
 		if k.Default != "" {
 			l.set(k, k.Default, "default")
@@ -89,22 +100,22 @@ func parse(name string, text []byte, env []string) (*Config, error) {
 	if len(l.faults) > 0 {
 		return nil, l.faults
 	}
-	return &l.config, nil
+	return l, nil
 }
 
 func (l *loader) fault(where, key, format string, args ...any) {
 	l.faults = append(l.faults, Fault{where, key, fmt.Sprintf(format, args...)})
 }
 
-func (k KeyDoc) name() string { return "[" + k.Section + "] " + k.Key }
-
-func (l *loader) set(k key, text, where string) {
+func (l *loader) set(k key, text, where string) bool {
 	field := reflect.ValueOf(&l.config).Elem().FieldByIndex(k.index)
-	if err := set(field, strings.TrimSpace(text), k.Unit); err != nil {
-		l.fault(where, k.name(), "%v", err)
-		return
+	text = strings.TrimSpace(text)
+	if err := set(field, text, k.Unit); err != nil {
+		l.fault(where, k.Name(), "%v", err)
+		return false
 	}
-	l.where[k.name()] = where
+	l.where[k.Name()], l.raw[k.Name()] = where, text
+	return true
 }
 
 // file reads the lines through ini.v1, which does not tell where a key stands; the
@@ -145,26 +156,29 @@ func sectionName(s string) string {
 
 func (l *loader) entry(section, name, value, where string, twice bool) {
 	section = sectionName(section)
-	i := slices.IndexFunc(l.keys, func(k key) bool {
-		return k.Key == name && (k.Section == section || section == "" && k.Legacy)
-	})
 	label := "[" + section + "] " + name
 	if section == "" {
 		label = name
 	}
-	if i < 0 {
+	found := false
+	for _, k := range l.keys {
+		if k.Key != name || k.Section != section && !(section == "" && k.Legacy) {
+			continue
+		}
+		found = true
+		if before, ok := l.where[k.Name()]; ok {
+			l.fault(where, label, "it is set at %s already", before)
+			return
+		}
+		if !l.set(k, value, where) {
+			return // once, where the key is of two sections
+		}
+	}
+	if !found {
 		l.fault(where, label, "there is no such key%s", l.suggest(section, name))
-		return
-	}
-	k := l.keys[i]
-	if before, ok := l.where[k.name()]; ok {
-		l.fault(where, label, "it is set at %s already", before)
-		return
-	}
-	if twice {
+	} else if twice {
 		l.fault(where, label, "it is set twice")
 	}
-	l.set(k, value, where)
 }
 
 // lineKey is a key as it stands in a file; section "" is before the first section.
@@ -174,7 +188,7 @@ type lineKey struct{ section, name string }
 func outline(text []byte) (lines map[lineKey][]int, broken []int) {
 	lines = map[lineKey][]int{}
 	section, n := "", 0
-	for raw := range bytes.Lines(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) {
+	for raw := range bytes.Lines(bytes.TrimPrefix(text, []byte(byteOrderMark))) {
 		n++
 		line := strings.TrimSpace(string(raw))
 		switch {
@@ -223,18 +237,6 @@ func variables(keys []key) []string {
 		names = append(names, k.Env)
 	}
 	return names
-}
-
-// together judges values that must fit each other.
-func (l *loader) together() {
-	c := l.config
-	same := func(a, b int) bool { return a != 0 && a == b }
-	if same(c.Node.HTTPPort, c.Node.HTTPSPort) {
-		l.fault(l.at("[node] HTTPSPort", "[node] HTTPPort"), "[node] HTTPSPort", "HTTPPort has the same port, %d", c.Node.HTTPPort)
-	}
-	if same(c.Gateway.HTTPPort, c.Gateway.Port) {
-		l.fault(l.at("[gateway] Port", "[gateway] HTTPPort"), "[gateway] Port", "HTTPPort has the same port, %d", c.Gateway.Port)
-	}
 }
 
 // at is where the first of the keys that was set is set.

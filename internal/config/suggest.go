@@ -10,7 +10,7 @@ func (l *loader) suggest(section, name string) string {
 			there = append(there, k.Key)
 		}
 		if k.Section != section && strings.EqualFold(k.Key, name) {
-			elsewhere = append(elsewhere, k.name())
+			elsewhere = append(elsewhere, k.Name())
 		}
 	}
 	if s := closest(name, there); s != "" {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
+	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,9 +31,9 @@ func set(field reflect.Value, text, unit string) error {
 	case *[]string:
 		*p, err = parseList(text, unit)
 	case *api.Role:
-		*p, err = parseRole(text)
+		*p, err = parseRole(text, unit)
 	case *slog.Level:
-		*p, err = parseLevel(text)
+		*p, err = ParseLevel(text)
 	case *Origins:
 		*p, err = parseOrigins(text)
 	default:
@@ -38,6 +41,51 @@ func set(field reflect.Value, text, unit string) error {
 	}
 	return err
 }
+
+// text writes the value of a field as set reads it.
+func text(field reflect.Value) string {
+	switch p := field.Addr().Interface().(type) {
+	case *string:
+		return *p
+	case *bool:
+		return strings.ToUpper(strconv.FormatBool(*p))
+	case *int:
+		return strconv.Itoa(*p)
+	case *int64:
+		return sizeText(*p)
+	case *[]string:
+		return strings.Join(*p, ", ")
+	case *api.Role:
+		return string(*p)
+	case *slog.Level:
+		return strings.ToLower(p.String())
+	case *Origins:
+		return p.String()
+	default:
+		panic(fmt.Sprintf("config: no text for %T", p))
+	}
+}
+
+func sizeText(n int64) string {
+	for _, u := range []struct {
+		suffix string
+		shift  uint
+	}{{"G", 30}, {"M", 20}, {"K", 10}} {
+		if n > 0 && n&(1<<u.shift-1) == 0 {
+			return strconv.FormatInt(n>>u.shift, 10) + u.suffix
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// The ways in which names are proven to an ACME server.
+const (
+	ChallengeHTTP    = "http"
+	ChallengeTLSALPN = "tls-alpn"
+	ChallengeDNS     = "dns"
+
+	challenges = "http, tls-alpn or dns" // the unit
+)
 
 func parseText(text, unit string) (string, error) {
 	switch {
@@ -52,8 +100,27 @@ func parseText(text, unit string) (string, error) {
 		if a, err := access.ParseAuthority(bracket(text), 0); err != nil || a.Port != 0 || !isAddress(a.Host) {
 			return "", fmt.Errorf("%q is not an IP address", text)
 		}
+	case unit == "https URL":
+		if !isSecureURL(text) {
+			return "", fmt.Errorf("%q is not an https:// address", text)
+		}
+	case unit == challenges:
+		if !slices.Contains([]string{ChallengeHTTP, ChallengeTLSALPN, ChallengeDNS}, text) {
+			return "", fmt.Errorf("%q is none of %s", text, challenges)
+		}
 	}
 	return text, nil
+}
+
+// isSecureURL reports whether a service at the address can be trusted with secrets: over
+// https, or on this machine.
+func isSecureURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // bracket makes a bare IPv6 address one as in a URL.
@@ -116,14 +183,15 @@ func parseList(text, unit string) ([]string, error) {
 	return list, nil
 }
 
-func parseRole(text string) (api.Role, error) {
-	if r := api.Role(text); r.Valid() {
+func parseRole(text, unit string) (api.Role, error) {
+	if r := api.Role(text); r.Valid() || r == "" && strings.HasSuffix(unit, "or empty") {
 		return r, nil
 	}
 	return "", fmt.Errorf("%q is none of admin, operator, user and kiosk", text)
 }
 
-func parseLevel(text string) (slog.Level, error) {
+// ParseLevel reads a value of LogLevel.
+func ParseLevel(text string) (slog.Level, error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	if l, ok := levels[strings.ToLower(text)]; ok {
 		return l, nil

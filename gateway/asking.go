@@ -7,6 +7,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 )
 
@@ -16,6 +17,7 @@ type asking struct {
 	g      *Gateway
 	node   *node
 	caller access.Caller
+	may    []scan.Action // with the scanner of the path
 	// ctx stands for the request's: the proxy's own has a hook that would pass a
 	// node's interim answers, with any header, straight to the browser.
 	ctx context.Context
@@ -48,8 +50,8 @@ func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (a *asking) send(link *held, r *http.Request) (*http.Response, error) {
 	out := r.WithContext(a.ctx)
-	grant := access.NewGrant(a.caller, a.node.id, out, a.g.now())
-	out.Header.Set(access.HeaderGrant, grant.Sign(a.g.cfg.Identity))
+	grant := access.NewGrant(a.caller, a.node.id, out, a.g.now(), a.may...)
+	out.Header.Set(access.HeaderGrant, grant.Sign(link.signer))
 	out.Header.Set(access.HeaderRequestID, access.RequestID(a.ctx))
 	return link.RoundTrip(out)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
 )
 
 // fakeNode answers a gateway as a node does, behind a guard that checks the grants.
@@ -37,6 +38,9 @@ type fakeNode struct {
 	headers   []http.Header
 	answer    map[string]access.Handler // by "METHOD /path" of the route
 	quiet     bool                      // sends no heartbeat
+	sequence  int64                     // that it has stored
+	drained   chan<- struct{}           // hears of drains
+	nextKey   string                    // pin of the gateway's that it has stored
 	streams   int                       // of events that have begun
 }
 
@@ -47,7 +51,7 @@ func newFakeNode(t testing.TB, name string) *fakeNode {
 		t.Fatal(err)
 	}
 	n := &fakeNode{
-		t: t, id: id, name: name, verifier: access.NewGrantVerifier(id.NodeID()),
+		t: t, id: id, name: name, verifier: access.NewGrantVerifier(id.NodeID(), nil),
 		told: make(chan struct{}), answer: map[string]access.Handler{},
 	}
 	n.scanners = []scan.Scanner{n.scanner("Flatbed")}
@@ -138,6 +142,11 @@ func (n *fakeNode) routes() []access.Route {
 		{Method: get, Path: "/jobs/{job}", Policy: user, Handle: n.getJob},
 		{Method: del, Path: "/jobs/{job}", Policy: user, Handle: unanswered},
 		{Method: post, Path: "/jobs/{job}/cancel", Policy: user, Handle: n.getJob},
+		{Method: post, Path: "/jobs/{job}/release", Policy: user, MaxBody: 1 << 10, Handle: readInto[api.Release]},
+		{Method: patch, Path: "/scanners/{scanner}", Policy: user, MaxBody: 1 << 10, Handle: readInto[api.ScannerEdit]},
+		{Method: get, Path: "/scanners/{scanner}/sticker", Policy: user, Handle: unanswered},
+		{Method: post, Path: "/scanners/{scanner}/sticker", Policy: user, Handle: unanswered},
+		{Method: post, Path: "/scanners/{scanner}/release", Policy: user, MaxBody: 1 << 10, Handle: readInto[api.ReleaseAtScanner]},
 		{Method: get, Path: "/jobs/{job}/events", Policy: user, Handle: unanswered},
 		{Method: get, Path: "/jobs/{job}/pages/{n}", Policy: user, Handle: unanswered},
 		{Method: post, Path: "/jobs/{job}/pages/{n}/ack", Policy: user, MaxBody: 1 << 10, Handle: readInto[scan.PageAck]},
@@ -152,6 +161,7 @@ func (n *fakeNode) routes() []access.Route {
 	}
 	return append(table,
 		access.Route{Method: post, Path: "/api/v1/link/hello", Policy: access.LinkOnly(), MaxBody: 16 << 10, Handle: n.hello},
+		access.Route{Method: post, Path: "/api/v1/link/drain", Policy: access.LinkOnly(), MaxBody: 1 << 10, Handle: n.drain},
 		access.Route{Method: get, Path: "/api/v1/link/events", Policy: access.LinkOnly(), Handle: n.linkEvents},
 	)
 }
@@ -191,12 +201,47 @@ func (n *fakeNode) hello(w http.ResponseWriter, r *http.Request) error {
 	if replaced {
 		return h(w, r)
 	}
-	if n.verifier != nil {
-		if err := n.verifier.SetClock(hello.Time); err != nil {
+	if err := n.verifier.SetClock(hello.Time); err != nil {
+		return err
+	}
+	pin := identity.PinOf(relay.PeerKeyOf(r.Context()))
+	number, err := access.SequenceIn(hello.Sequence, pin, n.nodeID())
+	if err != nil {
+		return err
+	}
+	next := access.NextKey{}
+	if hello.NextKey != "" {
+		if next, err = access.NextKeyIn(hello.NextKey, pin, n.nodeID()); err != nil {
 			return err
 		}
 	}
-	return access.WriteJSON(w, http.StatusOK, api.LinkWelcome{Api: "1", Link: 1, Name: n.name, Version: "0.0.1"})
+	n.mu.Lock()
+	before := n.sequence
+	n.sequence, n.nextKey = max(n.sequence, number), next.Pin
+	n.mu.Unlock()
+	return access.WriteJSON(w, http.StatusOK, api.LinkWelcome{Api: "1", Link: 1, Name: n.name, Version: "0.0.1", Sequence: before, NextKey: next.Pin})
+}
+
+// onDrain has a word sent for each drain that the node is asked for.
+func (n *fakeNode) onDrain(drained chan<- struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drained = drained
+}
+
+// drain takes the gateway's word, and keeps the link: it is the gateway that cuts it at last.
+func (n *fakeNode) drain(w http.ResponseWriter, r *http.Request) error {
+	var body api.LinkDrain
+	if err := access.ReadPeerJSON(r, &body); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.drained != nil {
+		n.drained <- struct{}{}
+	}
+	return nil
 }
 
 var heartbeat = append(bytes.Repeat([]byte{' '}, 64), '\n')

@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +36,13 @@ type Config struct {
 	PairingBase    func() string // as in access.Config
 	CAPin          string        // as in access.Config
 
+	Origins   *access.Origins                 // as in access.Config
+	Providers []access.Provider               // as in access.Config
+	Audit     access.Auditor                  // as in access.Config
+	HSTS      func(*tls.ConnectionState) bool // as in access.Config
+	// Extra are routes that other packages serve here: setup, audit, certificates; nil: none.
+	Extra func(*access.Guard) []access.Route
+
 	Log *slog.Logger     // nil: discarded
 	Now func() time.Time // nil: time.Now
 }
@@ -50,8 +59,14 @@ type Gateway struct {
 	registry *registry
 	events   *hub
 	cursors  cursors
+	nodes    nodeRecords
+	waiting  *waitingRoom
 	browser  http.Handler
 	nodeSide http.Handler
+	setup    http.Handler
+
+	announced atomic.Pointer[announced] // the key that follows; nil: none
+	tell      chan struct{}             // holds a word while nodes are to hear of it
 
 	links    chan relay.Link
 	snapshot *snapshots
@@ -73,14 +88,13 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cursors, err := newCursors(cfg.Identity)
-	if err != nil {
-		return nil, err
-	}
 	g := &Gateway{
-		cfg: cfg, log: cfg.Log, now: cfg.Now, cursors: cursors,
-		tokens:   &access.JoinTokens{Records: cfg.State.Records(), Now: cfg.Now},
+		cfg: cfg, log: cfg.Log, now: cfg.Now, cursors: cursors{cfg.Identity},
+		tokens:   &access.JoinTokens{Records: cfg.State.Records(), Pin: cfg.Identity.Pin, Now: cfg.Now},
 		events:   newHub(cfg.Now),
+		nodes:    cfg.State.Nodes(),
+		waiting:  &waitingRoom{records: cfg.State.Records(), identity: cfg.Identity, now: cfg.Now},
+		tell:     make(chan struct{}, 1),
 		links:    make(chan relay.Link),
 		snapshot: newSnapshots(),
 		stopping: make(chan struct{}),
@@ -92,11 +106,13 @@ func New(cfg Config) (*Gateway, error) {
 		Hosts: cfg.Hosts, Records: cfg.State.Records(),
 		AllowPlainHTTP: cfg.AllowPlainHTTP, AdminToken: cfg.AdminToken,
 		Service: g.service, PairingBase: cfg.PairingBase, CAPin: cfg.CAPin,
+		Origins: cfg.Origins, Place: g.standsAt, Providers: cfg.Providers, Audit: cfg.Audit, HSTS: cfg.HSTS,
 		PeerKey: relay.PeerKeyOf, Log: cfg.Log, Now: cfg.Now,
 	})
 	routes := g.Routes()
 	g.browser = g.guard.Handler(access.RoadPublic, routes, cfg.Web)
 	g.nodeSide = g.guard.Handler(access.RoadNode, routes, nil)
+	g.setup = g.guard.Handler(access.RoadSetup, routes, cfg.Web)
 	return g, nil
 }
 
@@ -113,11 +129,11 @@ func (g *Gateway) load() error {
 	}
 	g.registry = newRegistry(nodes, scanners, g.events, g.now)
 	for id := range scanners {
-		if n, ok := g.registry.get(id); ok && !n.record.Revoked.IsZero() {
-			g.remember(n) // it was revoked, and the process ended before this was done
+		if n, ok := g.registry.get(id); ok && n.record.Barred() != nil {
+			g.remember(n) // it was barred, and the process ended before this was done
 		}
 	}
-	return nil
+	return g.loadRotation(ctx)
 }
 
 // Handler answers browsers and programs. Whoever serves it watches over readers
@@ -128,8 +144,11 @@ func (g *Gateway) Handler() http.Handler { return g.browser }
 // is in the request's context (relay.WithPeerKey).
 func (g *Gateway) NodeHandler() http.Handler { return g.nodeSide }
 
+// SetupHandler answers the setup page on its own port: access.RoadSetup.
+func (g *Gateway) SetupHandler() http.Handler { return g.setup }
+
 // LinkAllowed says whether the node with this key may hold a link: nil, or the
-// problem node-unknown or node-revoked.
+// problem node-unknown, node-revoked or node-quarantined.
 func (g *Gateway) LinkAllowed(key ed25519.PublicKey) error {
 	_, err := g.registry.allowed(key)
 	return err
@@ -171,12 +190,13 @@ func (g *Gateway) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return g.storeSnapshots(ctx) })
 	group.Go(func() error { return g.watchRegistry(ctx) })
+	group.Go(func() error { return g.watchRotation(ctx) })
 	return group.Wait()
 }
 
 // watchRegistry takes in what other gateways on the same state write.
 func (g *Gateway) watchRegistry(ctx context.Context) error {
-	err := g.cfg.State.Nodes().Watch(ctx, g.applied)
+	err := g.cfg.State.Nodes().Watch(ctx, g.applied, g.removed)
 	if err != nil {
 		return fmt.Errorf("following the registry: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,7 +178,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 // join enrols a node through the node's side of the gateway.
 func (w *world) join(n *fakeNode) scan.Node {
 	w.t.Helper()
-	token, err := w.g.newJoinToken(context.Background(), "")
+	token, err := w.g.newJoinToken(context.Background(), api.JoinTokenRequest{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -195,27 +196,38 @@ func (w *world) askToJoin(key ed25519.PublicKey, name, token string) *httptest.R
 	if parsed, err := access.ParseJoinToken(token); err == nil {
 		credential = parsed.Credential()
 	}
-	body, err := json.Marshal(map[string]any{"token": credential, "name": name, "version": "0.0.1", "later": true})
-	if err != nil {
-		w.t.Fatal(err)
+	return w.nodeAsks(key, http.MethodPost, "/api/v1/node/join", map[string]any{"token": credential, "name": name, "version": "0.0.1", "later": true})
+}
+
+// nodeAsks sends what the node with a key asks over mutual TLS.
+func (w *world) nodeAsks(key ed25519.PublicKey, method, path string, body any) *httptest.ResponseRecorder {
+	w.t.Helper()
+	return w.nodeAsksFrom("", key, method, path, body)
+}
+
+// nodeAsksFrom is nodeAsks from an address; "": one of its own.
+func (w *world) nodeAsksFrom(address string, key ed25519.PublicKey, method, path string, body any) *httptest.ResponseRecorder {
+	w.t.Helper()
+	text := ""
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		text = string(b)
 	}
-	r := accesstest.NewRequest(access.RoadNode, http.MethodPost, "/api/v1/node/join", string(body))
-	r = r.WithContext(relay.WithPeerKey(r.Context(), key))
-	return accesstest.Do(w.g.NodeHandler(), r)
+	r := accesstest.NewRequest(access.RoadNode, method, path, text)
+	if address != "" {
+		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(address), 50000).String()
+	}
+	return accesstest.Do(w.g.NodeHandler(), r.WithContext(relay.WithPeerKey(r.Context(), key)))
 }
 
 // connect gives the gateway a link to the node and waits until it takes requests.
 func (w *world) connect(n *fakeNode) (cut func()) {
 	w.t.Helper()
-	link, conn := memlink.New(w.id.Public(), n.id.Public())
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		conn.Serve(ctx, n.handler)
-	}()
-	cut = sync.OnceFunc(func() { cancel(); <-served })
-	w.t.Cleanup(cut)
+	link, served := w.dial(n)
+	cut = func() { link.Close(""); <-served }
 	before := n.eventStreams()
 	w.g.AddLink(link)
 	eventually(w.t, "the gateway follows the node's events", func() bool { return n.eventStreams() > before })
@@ -226,6 +238,26 @@ func (w *world) connect(n *fakeNode) (cut func()) {
 		return reg.link != nil && reg.link.Link == link
 	})
 	return cut
+}
+
+// dial opens a link that the node serves. served then says, once, why it ended.
+func (w *world) dial(n *fakeNode) (link relay.Link, served <-chan error) {
+	w.t.Helper()
+	link, conn := w.unserved(n)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		defer close(ended)
+		ended <- conn.Serve(ctx, n.handler)
+	})
+	w.t.Cleanup(func() { cancel(); serving.Wait() })
+	return link, ended
+}
+
+// unserved opens a link that nobody serves at the node.
+func (w *world) unserved(n *fakeNode) (relay.Link, relay.Conn) {
+	return memlink.New(w.id.Public(), n.id.Public())
 }
 
 // newNode makes a node with one scanner, enrols it and connects it.

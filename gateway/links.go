@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/relay"
@@ -46,7 +46,8 @@ func (g *Gateway) hold(serving context.Context, link relay.Link) {
 	}
 	log = log.With("node", n.id)
 	defer link.Close("")
-	welcome, err := g.hello(serving, n, link)
+	signer := g.cfg.Identity.Frozen()
+	welcome, err := g.greet(serving, n, link, signer)
 	if err != nil {
 		if serving.Err() == nil {
 			log.Warn("node did not answer the hello", "error", err)
@@ -56,7 +57,7 @@ func (g *Gateway) hold(serving context.Context, link relay.Link) {
 	}
 	ctx, end := context.WithCancelCause(serving)
 	defer end(nil)
-	h := &held{Link: link, end: end}
+	h := &held{Link: link, signer: signer, end: end}
 	older, err := g.registry.up(n, h)
 	if err != nil {
 		link.Close(closingWord(err))
@@ -70,7 +71,7 @@ func (g *Gateway) hold(serving context.Context, link relay.Link) {
 		}
 	}
 	log.Info("node connected", "version", welcome.Version)
-	g.noteVersion(ctx, n, welcome.Version)
+	g.noteAudit(ctx, n, link.Peer(), welcome.Audit)
 
 	err = g.follow(ctx, n, h)
 	if errors.Is(err, errReplaced) {
@@ -92,15 +93,19 @@ func closingWord(err error) string {
 	return ""
 }
 
-// hello introduces the gateway: the versions it speaks, and its time, signed, by
-// which the node will judge grants.
-func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link) (api.LinkWelcome, error) {
+// hello introduces the gateway: the versions it speaks, and, signed, its time, by which
+// the node will judge grants, the number of the link, and the key that follows.
+func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link, signer *identity.Identity, number int64) (api.LinkWelcome, error) {
 	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), helloLimit)
 	defer cancel()
-	body, err := json.Marshal(api.LinkHello{
+	hello := api.LinkHello{
 		Api: apiVersion, Link: linkVersion, Gateway: g.cfg.Name,
-		Time: access.TimeToken(g.cfg.Identity, n.id, g.now()),
-	})
+		Time: access.TimeToken(signer, n.id, g.now()), Sequence: access.SequenceToken(signer, n.id, number),
+	}
+	if next := g.announced.Load(); next != nil {
+		hello.NextKey = access.NextKeyToken(signer, n.id, access.NextKey{Pin: next.Pin, From: next.From})
+	}
+	body, err := json.Marshal(hello)
 	if err != nil {
 		return api.LinkWelcome{}, fmt.Errorf("encoding the hello: %w", err)
 	}
@@ -148,18 +153,6 @@ func readAnswer(answer *http.Response, limit int64, v any) error {
 		return fmt.Errorf("decoding the node's answer: %w", err)
 	}
 	return nil
-}
-
-// noteVersion stores the node's version where it has changed. It is for people
-// only: if it cannot be stored the link stands all the same.
-func (g *Gateway) noteVersion(ctx context.Context, n *node, version string) {
-	version = clean(version, maxVersion)
-	if g.registry.record(n).Version == version {
-		return
-	}
-	if _, err := g.editNode(ctx, n, func(record *state.Node) { record.Version = version }); err != nil {
-		g.log.Warn("cannot store a node's version", "node", n.id, "error", err)
-	}
 }
 
 // clean cuts text that a node sent to something that can be stored and shown.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,11 +34,63 @@ func newHolder(t *testing.T, n *fakeNode) *Gateway {
 	n.verifier.Trust(id.Pin())
 	g := &Gateway{
 		cfg: Config{Identity: id, Name: "g"}, log: slog.New(slog.DiscardHandler), now: time.Now,
-		events: newHub(time.Now), snapshot: newSnapshots(),
+		events: newHub(time.Now), snapshot: newSnapshots(), guard: access.New(access.Config{}),
 	}
 	record := state.Node{ID: n.nodeID(), Key: n.id.Public(), Name: n.name, Version: "0.0.1", Revision: 1}
+	g.nodes = &memoryNodes{nodes: map[string]state.Node{scan.Prefix(record.ID): record}, last: 1}
 	g.registry = newRegistry([]state.Node{record}, nil, g.events, time.Now)
 	return g
+}
+
+// memoryNodes are node records that live in fake time. failing, if set, may refuse a
+// write: the disk of a test, or a kill.
+type memoryNodes struct {
+	mu      sync.Mutex
+	nodes   map[string]state.Node
+	last    uint64
+	failing func(state.Node) error
+}
+
+func (m *memoryNodes) write(n state.Node, create bool) (state.Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failing != nil {
+		if err := m.failing(n); err != nil {
+			return state.Node{}, err
+		}
+	}
+	if old, ok := m.nodes[scan.Prefix(n.ID)]; ok == create || !create && old.Revision != n.Revision {
+		return state.Node{}, access.ErrConflict
+	}
+	m.last++
+	n.Revision = m.last
+	m.nodes[scan.Prefix(n.ID)] = n
+	return n, nil
+}
+
+func (m *memoryNodes) Create(_ context.Context, n state.Node) (state.Node, error) {
+	return m.write(n, true)
+}
+
+func (m *memoryNodes) Update(_ context.Context, n state.Node) (state.Node, error) {
+	return m.write(n, false)
+}
+
+func (m *memoryNodes) Get(_ context.Context, prefix string) (state.Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.nodes[prefix]
+	if !ok {
+		return state.Node{}, access.ErrNoRecord
+	}
+	return n, nil
+}
+
+func (m *memoryNodes) Delete(_ context.Context, n state.Node) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.nodes, scan.Prefix(n.ID))
+	return nil
 }
 
 // hold runs a link to the node until the test ends; done is closed when the

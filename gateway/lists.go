@@ -17,16 +17,22 @@ func (g *Gateway) listScanners(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, away, more := g.registry.scannerPage(from.ID, limit)
-	if !access.CallerOf(r.Context()).May(api.RoleOperator) {
-		for i, s := range page {
-			page[i] = withoutJob(s)
+	ctx := r.Context()
+	caller := access.CallerOf(ctx)
+	list := api.ScannerList{Items: []scan.Scanner{}}
+	for more := true; more && len(list.Items) < limit; {
+		var page []scan.Scanner
+		page, list.Incomplete, more = g.registry.scannerPage(from.ID, limit-len(list.Items))
+		for _, s := range page {
+			from.ID = s.ID
+			if seen, ok := g.asSeen(ctx, caller, s); ok {
+				list.Items = append(list.Items, seen)
+			}
 		}
-	}
-	list := api.ScannerList{Items: page, Incomplete: away}
-	if more {
-		if list.Next, err = g.cursors.seal("scanners", after{page[len(page)-1].ID}); err != nil {
-			return err
+		if more && len(list.Items) == limit {
+			if list.Next, err = g.cursors.seal("scanners", from); err != nil {
+				return err
+			}
 		}
 	}
 	return access.WriteJSON(w, http.StatusOK, list)

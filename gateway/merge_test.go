@@ -202,10 +202,7 @@ func TestCursorTampering(t *testing.T) {
 func TestCursorStaysShort(t *testing.T) {
 	n := newFakeNode(t, "n")
 	g := newHolder(t, n)
-	var err error
-	if g.cursors, err = newCursors(g.cfg.Identity); err != nil {
-		t.Fatal(err)
-	}
+	g.cursors = cursors{g.cfg.Identity}
 	m := merge{g: g, kind: jobList, filter: url.Values{}}
 	p := place{Time: 1, Shown: []string{scan.NewID(n.nodeID(), scan.KindJob)}, Nodes: map[string]string{}}
 	for range 1000 {

@@ -1,10 +1,9 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,7 +14,12 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-const maxName = 80 // characters, from the API
+// Limits of what people say of a node, from the API.
+const (
+	maxName   = 80 // characters
+	maxLabels = 20
+	maxLabel  = 40 // characters
+)
 
 // after is the place in a list that is ordered by ID.
 type after struct {
@@ -36,7 +40,19 @@ func (g *Gateway) listNodes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := g.waiting.list(r.Context())
+	if err != nil {
+		return err
+	}
 	nodes, more := g.registry.page(from.ID, limit)
+	for _, d := range waiting {
+		if d.ID > from.ID && !(more && d.ID > nodes[len(nodes)-1].ID) {
+			nodes = insertNode(nodes, d)
+		}
+	}
+	if len(nodes) > limit {
+		nodes, more = nodes[:limit], true
+	}
 	list := api.NodeList{Items: nodes}
 	if more {
 		if list.Next, err = g.cursors.seal("nodes", after{nodes[len(nodes)-1].ID}); err != nil {
@@ -46,15 +62,34 @@ func (g *Gateway) listNodes(w http.ResponseWriter, r *http.Request) error {
 	return access.WriteJSON(w, http.StatusOK, list)
 }
 
-func (g *Gateway) nodeOf(r *http.Request) (*node, error) {
-	n, ok := g.registry.get(r.PathValue("node"))
-	if !ok {
-		return nil, problem.NotFound.Error()
+// insertNode puts a node that waits in its place, or in that of the record it has from before.
+func insertNode(nodes []scan.Node, d scan.Node) []scan.Node {
+	at, found := slices.BinarySearchFunc(nodes, d.ID, func(n scan.Node, id string) int { return strings.Compare(n.ID, id) })
+	if found {
+		nodes[at] = d
+		return nodes
 	}
-	return n, nil
+	return slices.Insert(nodes, at, d)
+}
+
+// nodeOf finds the node of the path; not-found, or node-waiting for one that is not yet in.
+func (g *Gateway) nodeOf(r *http.Request) (*node, error) {
+	id := r.PathValue("node")
+	if n, ok := g.registry.get(id); ok {
+		return n, nil
+	}
+	if _, err := g.waiting.node(r.Context(), id); err != nil {
+		return nil, err
+	}
+	return nil, problem.NodeWaiting.Error()
 }
 
 func (g *Gateway) getNode(w http.ResponseWriter, r *http.Request) error {
+	if d, err := g.waiting.node(r.Context(), r.PathValue("node")); err == nil {
+		return access.WriteJSON(w, http.StatusOK, d)
+	} else if !errors.Is(err, problem.NotFound.Error()) {
+		return err
+	}
 	n, err := g.nodeOf(r)
 	if err != nil {
 		return err
@@ -71,28 +106,69 @@ func (g *Gateway) patchNode(w http.ResponseWriter, r *http.Request) error {
 	if err := access.ReadJSON(r, &edit); err != nil {
 		return err
 	}
-	if err := checkName(edit.Name); err != nil {
-		return err
+	if edit.Name != "" {
+		if err := checkName(edit.Name); err != nil {
+			return err
+		}
+	}
+	var labels []string
+	if edit.Labels != nil {
+		if labels, err = checkLabels(*edit.Labels); err != nil {
+			return err
+		}
 	}
 	if !g.registry.record(n).Revoked.IsZero() {
 		return problem.NodeRevoked.Error()
 	}
-	if _, err := g.editNode(r.Context(), n, func(record *state.Node) { record.Name = edit.Name }); err != nil {
+	_, err = g.editNode(r.Context(), n, func(record *state.Node) {
+		if edit.Name != "" {
+			record.Name = edit.Name
+		}
+		if edit.Labels != nil {
+			record.Labels = labels
+		}
+		if edit.Draining != nil {
+			record.Draining = *edit.Draining
+		}
+	})
+	if err != nil {
 		return err
 	}
+	access.Note(r.Context(), n.id, g.registry.describe(n).Name)
 	return access.WriteJSON(w, http.StatusOK, g.registry.describe(n))
 }
 
 func checkName(name string) error {
-	printable := !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f })
-	if n := utf8.RuneCountInString(name); n < 1 || n > maxName || !printable || strings.TrimSpace(name) == "" {
+	if !printable(name, maxName) {
 		return problem.New(problem.InvalidJSON, "A name has 1 to %d printable characters.", maxName).At("name")
 	}
 	return nil
 }
 
-// deleteNode revokes: the record stays, so that the key stays refused.
+func printable(text string, limit int) bool {
+	control := strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f })
+	return !control && utf8.RuneCountInString(text) <= limit && strings.TrimSpace(text) != ""
+}
+
+// checkLabels answers the labels in order, each once.
+func checkLabels(labels []string) ([]string, error) {
+	if len(labels) > maxLabels {
+		return nil, problem.New(problem.InvalidJSON, "A node has at most %d labels.", maxLabels).At("labels")
+	}
+	for _, l := range labels {
+		if !printable(l, maxLabel) {
+			return nil, problem.New(problem.InvalidJSON, "A label has 1 to %d printable characters.", maxLabel).At("labels")
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(labels))), nil
+}
+
+// deleteNode revokes: the record stays, so that the key stays refused. The key of a
+// node that waits for approval is refused from then on too.
 func (g *Gateway) deleteNode(w http.ResponseWriter, r *http.Request) error {
+	if err := g.refuseWaiting(r.Context(), r.PathValue("node")); err != nil {
+		return err
+	}
 	n, err := g.nodeOf(r)
 	if err != nil {
 		return err
@@ -105,84 +181,28 @@ func (g *Gateway) deleteNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	access.Note(r.Context(), n.id, g.registry.describe(n).Name)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// editTries is how often an edit is tried against others of the same record.
-const editTries = 5
-
-// editNode changes a node's record, in the state and then here. change is called
-// with the record as it is now, more than once if others change it too.
-func (g *Gateway) editNode(ctx context.Context, n *node, change func(*state.Node)) (state.Node, error) {
-	record := g.registry.record(n)
-	for range editTries {
-		change(&record)
-		edited, err := g.cfg.State.Nodes().Update(ctx, record)
-		if err == nil {
-			g.applied(edited)
-			return edited, nil
-		}
-		if !errors.Is(err, access.ErrConflict) {
-			return state.Node{}, fmt.Errorf("changing node %s: %w", n.id, err)
-		}
-		if record, err = g.cfg.State.Nodes().Get(ctx, n.prefix); err != nil {
-			return state.Node{}, fmt.Errorf("changing node %s: %w", n.id, err)
-		}
-		g.applied(record)
-	}
-	return state.Node{}, problem.Unavailable.Error()
-}
-
-// applied takes in a record that the state has. A revoked node's links are cut at
-// once and its scanners forgotten.
-func (g *Gateway) applied(record state.Node) {
-	n, links, changed := g.registry.apply(record)
-	if changed && !record.Revoked.IsZero() {
-		cut(links, problem.NodeRevoked)
-		g.remember(n)
-	}
-}
-
-// newJoinToken makes a token that enrols one node.
-func (g *Gateway) newJoinToken(ctx context.Context, label string) (api.JoinToken, error) {
-	return g.tokens.Create(ctx, g.cfg.Addresses, g.cfg.Identity.Pin(), label)
-}
-
-func (g *Gateway) postJoinToken(w http.ResponseWriter, r *http.Request) error {
-	var body api.JoinTokenRequest
-	if err := access.ReadJSON(r, &body); err != nil {
-		return err
-	}
-	if body.Label != "" {
-		if err := checkName(body.Label); err != nil {
-			return problem.From(err).At("label")
-		}
-	}
-	token, err := g.newJoinToken(r.Context(), body.Label)
+// reinstateNode takes a node out of quarantine: whoever links next with its key is the
+// right one.
+func (g *Gateway) reinstateNode(w http.ResponseWriter, r *http.Request) error {
+	n, err := g.nodeOf(r)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/api/v1/join-tokens/"+token.Id)
-	return access.WriteJSON(w, http.StatusCreated, token)
-}
-
-func (g *Gateway) listJoinTokens(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := access.Page(r)
+	if !g.registry.record(n).Revoked.IsZero() {
+		return problem.NodeRevoked.Error()
+	}
+	_, err = g.editNode(r.Context(), n, func(record *state.Node) {
+		if !record.Quarantined.IsZero() {
+			record.Quarantined, record.Trust, record.Offer = scan.Time{}, true, 0
+		}
+	})
 	if err != nil {
 		return err
 	}
-	items, next, err := g.tokens.List(r.Context(), limit, cursor)
-	if err != nil {
-		return err
-	}
-	return access.WriteJSON(w, http.StatusOK, api.JoinTokenList{Items: items, Next: next})
-}
-
-func (g *Gateway) deleteJoinToken(w http.ResponseWriter, r *http.Request) error {
-	if err := g.tokens.Delete(r.Context(), r.PathValue("token")); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return access.WriteJSON(w, http.StatusOK, g.registry.describe(n))
 }

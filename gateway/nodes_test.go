@@ -64,7 +64,7 @@ func TestJoinRefused(t *testing.T) {
 	w := newWorld(t)
 	n := newFakeNode(t, "n")
 	token := func() string {
-		made, err := w.g.newJoinToken(t.Context(), "")
+		made, err := w.g.newJoinToken(t.Context(), api.JoinTokenRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestJoinRefused(t *testing.T) {
 func TestJoinRace(t *testing.T) {
 	w := newWorld(t)
 	for range 5 {
-		token, err := w.g.newJoinToken(t.Context(), "")
+		token, err := w.g.newJoinToken(t.Context(), api.JoinTokenRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestJoinPrefixClash(t *testing.T) {
 	n, other := newFakeNode(t, "n"), newFakeNode(t, "other")
 	record := state.Node{ID: scan.Prefix(n.nodeID()) + "aaaaaaaaaaaa", Key: other.id.Public(), Name: "first", Joined: scan.At(time.Now())}
 	w.g.registry.apply(record)
-	token, err := w.g.newJoinToken(t.Context(), "")
+	token, err := w.g.newJoinToken(t.Context(), api.JoinTokenRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestRevoke(t *testing.T) {
 	if len(scanners.Items) != 0 || len(scanners.Incomplete) != 0 {
 		t.Errorf("scanners = %+v, want nothing of a revoked node", scanners)
 	}
-	token, err := w.g.newJoinToken(t.Context(), "")
+	token, err := w.g.newJoinToken(t.Context(), api.JoinTokenRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestRestart(t *testing.T) {
 	n := w.newNode("Reception")
 	revoked := w.newNode("Old")
 	w.do(admin, http.MethodDelete, "/api/v1/nodes/"+revoked.nodeID(), nil, http.StatusNoContent, nil)
-	token, err := w.g.newJoinToken(t.Context(), "")
+	token, err := w.g.newJoinToken(t.Context(), api.JoinTokenRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ import (
 const maxLinks = 4
 
 // up makes a link the one that takes the node's requests, and answers the older
-// ones that still stand, the oldest first. A node that was revoked gets none.
+// ones that still stand, the oldest first. A node that is barred gets none.
 func (r *registry) up(n *node, h *held) (older []*held, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !n.record.Revoked.IsZero() {
-		return nil, problem.NodeRevoked.Error()
+	if err := n.record.Barred(); err != nil {
+		return nil, err
 	}
 	older = slices.Clone(n.links)
 	n.links = append(n.links, h)
@@ -51,7 +51,7 @@ func (r *registry) setLinkLocked(n *node, h *held) {
 	if was == nil || h == nil {
 		n.since = r.now()
 	}
-	if !n.record.Revoked.IsZero() {
+	if n.record.Barred() != nil {
 		return
 	}
 	r.publishNodeLocked(n)
@@ -60,6 +60,25 @@ func (r *registry) setLinkLocked(n *node, h *held) {
 			r.publishScannerLocked(n, scan.EventDeviceState, s)
 		}
 	}
+}
+
+// linksOf are the links of a node that stand, the newest last.
+func (r *registry) linksOf(n *node) []*held {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(n.links)
+}
+
+// behind counts the nodes that have not stored the gateway's next key.
+func (r *registry) behind(next string) (count int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, n := range r.ordered {
+		if n.record.Barred() == nil && n.record.Heard != next {
+			count++
+		}
+	}
+	return count
 }
 
 // takeBody counts a body that is about to come from the node; release ends it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 )
 
@@ -67,10 +68,15 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 	waiting := time.AfterFunc(answerLimit, func() { cancel(errNoAnswer) })
 	defer waiting.Stop()
 
+	caller := access.CallerOf(r.Context())
+	var may []scan.Action
+	if scanner := r.PathValue("scanner"); scanner != "" {
+		may = g.guard.May(ctx, caller, scanner)
+	}
 	var failed error
 	proxy := httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
-		Transport: &asking{g: g, node: n, caller: access.CallerOf(r.Context()), ctx: ctx},
+		Transport: &asking{g: g, node: n, caller: caller, may: may, ctx: ctx},
 		ModifyResponse: func(answer *http.Response) error {
 			waiting.Stop()
 			return towardsBrowser(answer, w.Header())

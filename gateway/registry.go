@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/ed25519"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ type registry struct {
 
 	mu       sync.RWMutex
 	byPrefix map[string]*node
-	byPin    map[string]*node // of the node's key
+	byPin    map[string]*node // of the node's keys: the one it has and the one that follows
 	ordered  []*node          // by ID, and so by the IDs of what they own
 }
 
@@ -40,20 +41,23 @@ type node struct {
 	changed chan struct{} // closed when link changes; nil while nobody waits
 	bodies  int           // under way
 
+	greeting chan struct{} // holds a word while a hello is under way: one at a time
+
 	scanners []scan.Scanner // by ID, as the node told of them last
 }
 
 // held is a link that the gateway serves.
 type held struct {
 	relay.Link
-	end func(cause error) // stops following the node's events over this link
+	signer *identity.Identity // with the key that the link began with
+	end    func(cause error)  // stops following the node's events over this link
 }
 
 func newRegistry(nodes []state.Node, scanners map[string][]scan.Scanner, events *hub, now func() time.Time) *registry {
 	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byPin: map[string]*node{}}
 	for _, record := range nodes {
 		n := r.insertLocked(record)
-		if record.Revoked.IsZero() {
+		if record.Barred() == nil {
 			n.scanners = sortedScanners(scanners[record.ID])
 		}
 	}
@@ -61,50 +65,87 @@ func newRegistry(nodes []state.Node, scanners map[string][]scan.Scanner, events 
 }
 
 func (r *registry) insertLocked(record state.Node) *node {
-	n := &node{id: record.ID, prefix: scan.Prefix(record.ID), record: record, since: r.now()}
+	n := &node{id: record.ID, prefix: scan.Prefix(record.ID), since: r.now(), greeting: make(chan struct{}, 1)}
 	r.byPrefix[n.prefix] = n
-	r.byPin[identity.PinOf(record.Key)] = n
+	r.setRecordLocked(n, record)
 	at, _ := slices.BinarySearchFunc(r.ordered, n.id, func(n *node, id string) int { return strings.Compare(n.id, id) })
 	r.ordered = slices.Insert(r.ordered, at, n)
 	return n
 }
 
+// setRecordLocked takes in a record and the keys that it admits.
+func (r *registry) setRecordLocked(n *node, record state.Node) {
+	r.forgetKeysLocked(n)
+	n.record = record
+	for _, key := range []ed25519.PublicKey{record.Key, record.NextKey} {
+		if pin := identity.PinOf(key); pin != "" {
+			r.byPin[pin] = n
+		}
+	}
+}
+
+func (r *registry) forgetKeysLocked(n *node) {
+	for _, key := range []ed25519.PublicKey{n.record.Key, n.record.NextKey} {
+		if pin := identity.PinOf(key); r.byPin[pin] == n {
+			delete(r.byPin, pin)
+		}
+	}
+}
+
 // apply takes in a record as the state has it, which may have come from another
 // gateway; an older one than is known changes nothing. It answers the node's links,
-// which are to be cut if the record says that the node is revoked.
+// which are to be cut if the record bars the node.
 func (r *registry) apply(record state.Node) (n *node, links []*held, changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n = r.byPrefix[scan.Prefix(record.ID)]
+	var before scan.Node
 	switch {
 	case n == nil:
 		n = r.insertLocked(record)
 	case record.Revision <= n.record.Revision:
 		return n, nil, false
 	default:
-		delete(r.byPin, identity.PinOf(n.record.Key))
-		r.byPin[identity.PinOf(record.Key)] = n
+		before = n.describeLocked()
+		r.setRecordLocked(n, record)
 	}
-	n.record = record
-	if record.Revoked.IsZero() {
+	if record.Barred() != nil {
+		r.withdrawLocked(n)
+	}
+	if !reflect.DeepEqual(n.describeLocked(), before) {
 		r.publishNodeLocked(n)
-	} else {
-		r.revokedLocked(n)
 	}
 	return n, slices.Clone(n.links), true
 }
 
-// revokedLocked takes a node out of everything that is shown but the list of nodes.
-func (r *registry) revokedLocked(n *node) {
+// remove forgets a node whose record was deleted with a revision, and answers its
+// links, which are to be cut.
+func (r *registry) remove(prefix string, revision uint64) (n *node, links []*held) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = r.byPrefix[prefix]
+	if n == nil || revision < n.record.Revision {
+		return nil, nil
+	}
+	r.forgetKeysLocked(n)
+	delete(r.byPrefix, prefix)
+	r.ordered = slices.DeleteFunc(r.ordered, func(other *node) bool { return other == n })
+	n.record.Revoked = scan.At(r.now()) // for those who still hold the node
+	r.withdrawLocked(n)
+	r.publishNodeLocked(n)
+	return n, slices.Clone(n.links)
+}
+
+// withdrawLocked takes a node out of everything that is shown but the list of nodes.
+func (r *registry) withdrawLocked(n *node) {
 	r.setLinkLocked(n, nil)
 	for _, s := range n.scanners {
 		r.publishScannerLocked(n, scan.EventDeviceGone, s)
 	}
 	n.scanners = nil
-	r.publishNodeLocked(n)
 }
 
-// get finds a node by its ID, revoked ones too.
+// get finds a node by its ID, barred ones too.
 func (r *registry) get(id string) (*node, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -129,13 +170,10 @@ func (r *registry) owner(id string) (*node, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	n := r.byPrefix[prefix]
-	switch {
-	case n == nil:
+	if n == nil {
 		return nil, problem.NotFound.Error()
-	case !n.record.Revoked.IsZero():
-		return nil, problem.NodeRevoked.Error()
 	}
-	return n, nil
+	return n, n.record.Barred()
 }
 
 // allowed finds the node that may hold a link with this key.
@@ -143,13 +181,17 @@ func (r *registry) allowed(key ed25519.PublicKey) (*node, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	n := r.byPin[identity.PinOf(key)]
-	switch {
-	case n == nil:
+	if n == nil {
 		return nil, problem.NodeUnknown.Error()
-	case !n.record.Revoked.IsZero():
-		return nil, problem.NodeRevoked.Error()
 	}
-	return n, nil
+	return n, n.record.Barred()
+}
+
+// holder is the node that may prove the key; nil: none has it.
+func (r *registry) holder(key ed25519.PublicKey) *node {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.byPin[identity.PinOf(key)]
 }
 
 // record is the node's record as it is now.
@@ -159,13 +201,13 @@ func (r *registry) record(n *node) state.Node {
 	return n.record
 }
 
-// all are the nodes that are not revoked, by ID.
+// all are the nodes that are not barred, by ID.
 func (r *registry) all() []*node {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	nodes := make([]*node, 0, len(r.ordered))
 	for _, n := range r.ordered {
-		if n.record.Revoked.IsZero() {
+		if n.record.Barred() == nil {
 			nodes = append(nodes, n)
 		}
 	}
@@ -201,17 +243,30 @@ func (n *node) describeLocked() scan.Node {
 	d := scan.Node{
 		ID: n.id, Name: n.record.Name, Version: n.record.Version, Joined: n.record.Joined,
 		State: scan.NodeOffline, Since: scan.At(n.since), Scanners: len(n.scanners),
+		Labels: n.record.Labels, Draining: n.record.Draining,
 	}
 	switch {
 	case !n.record.Revoked.IsZero():
 		d.State, d.Since = scan.NodeRevoked, n.record.Revoked
+	case !n.record.Quarantined.IsZero():
+		d.State, d.Since = scan.NodeQuarantined, n.record.Quarantined
 	case n.link != nil:
 		d.State = scan.NodeOnline
+		if n.record.Draining {
+			d.State = scan.NodeDraining
+		}
 		if kind := n.link.Kind(); kind == relay.KindQUIC || kind == relay.KindTCP {
 			d.Road = string(kind)
 		}
 	}
 	return d
+}
+
+// publish tells of a node.
+func (r *registry) publish(n *node) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	r.publishNodeLocked(n)
 }
 
 func (r *registry) publishNodeLocked(n *node) {
@@ -253,9 +308,10 @@ func (r *registry) linkTo(ctx context.Context, n *node, failed *held) (*held, er
 func (r *registry) linkOrWait(n *node, failed *held) (*held, <-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := n.record.Barred(); err != nil {
+		return nil, nil, err
+	}
 	switch {
-	case !n.record.Revoked.IsZero():
-		return nil, nil, problem.NodeRevoked.Error()
 	case n.link != nil && n.link != failed:
 		return n.link, nil, nil
 	case n.link == nil && r.now().Sub(n.since) > recently:

@@ -16,8 +16,11 @@ import (
 
 func TestRoutesAreTheContract(t *testing.T) {
 	accesstest.ContractCheck(t, accesstest.Spec(t), newWorld(t).g.Routes(), accesstest.End{
-		Tags:    []string{"service", "sign-in", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
-		Without: []string{"linkHello", "getLinkEvents", "drainLink"},
+		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
+		Without: []string{
+			"linkHello", "getLinkEvents", "drainLink", // a node's
+			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // of Config.Providers
+		},
 	})
 }
 
@@ -28,11 +31,21 @@ func TestRoutesWalk(t *testing.T) {
 	document := scan.NewID(n.nodeID(), scan.KindDocument)
 	node := newFakeNode(t, "to be left alone")
 	w.join(node)
-	ids := strings.NewReplacer("{scanner}", n.scannerID(), "{job}", job, "{document}", document, "{n}", "1", "{node}", node.nodeID(),
+	asks := newAsker(t, w, "waits")
+	asks.reveal()
+	ids := strings.NewReplacer("{user}", strings.Repeat("a", 20), "{permission}", strings.Repeat("a", 20), "{origin}", strings.Repeat("a", 20),
+		"{code}", "ABCDEFGH", "{scanner}", n.scannerID(), "{job}", job, "{document}", document, "{n}", "1", "{node}", node.nodeID(),
 		"{pairing}", strings.Repeat("a", 20), "{session}", strings.Repeat("a", 20), "{token}", strings.Repeat("a", 20))
+	accesstest.AllowPages(w.g.guard.Origins)
 	walker := accesstest.Walker{
 		Handler: w.g.Handler(), Routes: w.g.Routes(), Road: access.RoadPublic,
-		As:     w.signInNowAndThen(),
+		As: w.signInNowAndThen(),
+		Page: func(origin string) accesstest.As {
+			return accesstest.SignInPage(w.g.guard, w.g.Handler(), access.RoadPublic, origin)
+		},
+		Cookie: func(t testing.TB, role api.Role) *http.Cookie {
+			return accesstest.Cookie(t, w.g.guard, w.g.Handler(), access.RoadPublic, role)
+		},
 		Target: func(r access.Route) string { return ids.Replace(r.Path) },
 		Header: func(r access.Route, h http.Header) {
 			if strings.HasSuffix(r.Path, "/scanners/{scanner}/jobs") {
@@ -47,6 +60,12 @@ func TestRoutesWalk(t *testing.T) {
 				return fmt.Sprintf(`{"node":%q}`, n.nodeID())
 			case "PATCH /nodes/{node}":
 				return `{"name":"x"}`
+			case "POST /nodes/{node}/approve":
+				return fmt.Sprintf(`{"check":%q}`, asks.check())
+			case "PATCH /scanners/{scanner}":
+				return `{"hold":true}`
+			case "POST /scanners/{scanner}/release":
+				return `{"code":"123456"}`
 			case "POST /jobs/{job}/pages/{n}/ack":
 				return fmt.Sprintf(`{"digest":%q}`, strings.Repeat("0", 64))
 			}
@@ -55,6 +74,10 @@ func TestRoutesWalk(t *testing.T) {
 		Snapshot: func() string { return w.dump() + n.dump() },
 	}
 	accesstest.Walk(t, walker)
+	all := walker.Routes
+	walker.Handler, walker.Road, walker.Routes = w.g.SetupHandler(), access.RoadSetup, w.g.nodeRoutes()
+	accesstest.Walk(t, walker)
+	walker.Routes = all
 	walker.Handler, walker.Road, walker.Snapshot = w.g.NodeHandler(), access.RoadNode, w.dump
 	walker.As = func(testing.TB, *http.Request, api.Role) {}
 	nodeSide := 0
@@ -63,8 +86,8 @@ func TestRoutesWalk(t *testing.T) {
 			nodeSide++
 		}
 	}
-	if nodeSide != 1 {
-		t.Errorf("%d routes exist for nodes, want only joining", nodeSide)
+	if nodeSide != 5 {
+		t.Errorf("%d routes exist for nodes, want only those of a node's life: join, reveal, state, key, leave", nodeSide)
 	}
 }
 

@@ -90,7 +90,7 @@ func (r *registry) scannerPage(after string, limit int) (page []scan.Scanner, aw
 	defer r.mu.RUnlock()
 	page = []scan.Scanner{}
 	for _, n := range r.ordered {
-		if !n.record.Revoked.IsZero() {
+		if n.record.Barred() != nil {
 			continue
 		}
 		if n.link == nil {
@@ -154,10 +154,4 @@ func (r *registry) publishScannerLocked(n *node, kind scan.EventType, s scan.Sca
 func sameDevice(a, b scan.Scanner) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Make == b.Make && a.Model == b.Model &&
 		a.Location == b.Location && a.Driver == b.Driver && slices.Equal(a.Sources, b.Sources)
-}
-
-// withoutJobs hides which job holds a scanner: only the node knows who owns it.
-func withoutJob(s scan.Scanner) scan.Scanner {
-	s.Status.Job = ""
-	return s
 }

@@ -91,7 +91,7 @@ func (g *Gateway) storeDue(ctx context.Context) bool {
 func (g *Gateway) store(ctx context.Context, n *node) error {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	if !g.registry.record(n).Revoked.IsZero() {
+	if g.registry.record(n).Barred() != nil {
 		return g.cfg.State.Scanners().Delete(ctx, n.id)
 	}
 	return g.cfg.State.Scanners().Put(ctx, n.id, g.registry.scannersOf(n))

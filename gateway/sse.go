@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -53,7 +54,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 		at += uint64(len(events))
 		for _, e := range events {
-			if err := writeEvent(out, caller, e); err != nil {
+			if err := g.writeEvent(r.Context(), out, caller, e); err != nil {
 				return err
 			}
 		}
@@ -73,15 +74,16 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 // writeEvent writes an event as the caller may see it, or nothing.
-func writeEvent(out *bytes.Buffer, caller access.Caller, e scan.Event) error {
-	if !caller.May(api.RoleOperator) {
-		if e.Node != nil {
-			return nil // the list of nodes is not for everybody
+func (g *Gateway) writeEvent(ctx context.Context, out *bytes.Buffer, caller access.Caller, e scan.Event) error {
+	if e.Node != nil && !caller.May(api.RoleOperator) {
+		return nil // the list of nodes is not for everybody
+	}
+	if e.Scanner != nil {
+		seen, ok := g.asSeen(ctx, caller, *e.Scanner)
+		if !ok {
+			return nil
 		}
-		if e.Scanner != nil && e.Scanner.Status.Job != "" {
-			s := withoutJob(*e.Scanner)
-			e.Scanner = &s
-		}
+		e.Scanner = &seen
 	}
 	data, err := json.Marshal(e)
 	if err != nil {

@@ -104,5 +104,14 @@ type Dialer interface {
 type Target struct {
 	Addr     string             // host:port
 	Pin      string             // of the gateway's key, from the join token
+	Next     string             // of the key that the gateway may have by now, as it announced; "": none
 	Identity *identity.Identity // the node's
+}
+
+// Pins are those of the keys that the gateway may prove.
+func (t Target) Pins() []string {
+	if t.Next == "" {
+		return []string{t.Pin}
+	}
+	return []string{t.Pin, t.Next}
 }

@@ -119,6 +119,15 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// DeleteRevision forgets a key that still has the revision, else access.ErrConflict.
+func (b *Bucket) DeleteRevision(ctx context.Context, key string, revision uint64) error {
+	err := b.kv.Purge(ctx, key, jetstream.PurgeTTL(markerAge), jetstream.LastRevision(revision))
+	if err != nil {
+		return b.failed("deleting", key, err)
+	}
+	return nil
+}
+
 // List returns the entries whose keys begin with prefix, in key order.
 func (b *Bucket) List(ctx context.Context, prefix string) ([]Entry, error) {
 	w, err := b.kv.Watch(ctx, filter(prefix), jetstream.IgnoreDeletes())

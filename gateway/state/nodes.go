@@ -6,21 +6,45 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
 // Node is what the registry knows of a node. It is kept when the node is revoked,
 // so that its key stays refused.
 type Node struct {
-	ID      string            `json:"id"`
-	Key     ed25519.PublicKey `json:"key"`
-	Name    string            `json:"name"`
-	Version string            `json:"version,omitempty"`
-	Token   string            `json:"token"` // ID of the join token that enrolled it
-	Joined  scan.Time         `json:"joined"`
-	Revoked scan.Time         `json:"revoked,omitzero"`
+	ID       string            `json:"id"`
+	Key      ed25519.PublicKey `json:"key"`
+	NextKey  ed25519.PublicKey `json:"nextKey,omitempty"` // admitted too, until it has linked
+	Name     string            `json:"name"`
+	Version  string            `json:"version,omitempty"`
+	Labels   []string          `json:"labels,omitempty"`
+	Draining bool              `json:"draining,omitempty"` // it takes no new jobs
+	Token    string            `json:"token,omitempty"`    // ID of the join token that enrolled it; "": a person did
+	Joined   scan.Time         `json:"joined"`
+	Revoked  scan.Time         `json:"revoked,omitzero"`
+
+	// The numbers of its links: see package gateway, sequence.go.
+	Sequence    int64     `json:"sequence,omitempty"` // that the node has stored
+	Offer       int64     `json:"offer,omitempty"`    // that it may have stored since; 0: none
+	Trust       bool      `json:"trust,omitempty"`    // whoever links next is the right one
+	Quarantined scan.Time `json:"quarantined,omitzero"`
+
+	Heard string `json:"heard,omitempty"` // pin of the gateway's next key that it has stored
+	Audit string `json:"audit,omitempty"` // the newest signed head of its audit log
 
 	Revision uint64 `json:"-"` // of the record, for Update
+}
+
+// Barred is why the node may hold no link and answer no request: nil if it may.
+func (n Node) Barred() error {
+	switch {
+	case !n.Revoked.IsZero():
+		return problem.NodeRevoked.Error()
+	case !n.Quarantined.IsZero():
+		return problem.NodeQuarantined.Error()
+	}
+	return nil
 }
 
 // Nodes is the registry. Its keys are the routing prefixes, so that two nodes can
@@ -73,18 +97,25 @@ func (n *Nodes) List(ctx context.Context) ([]Node, error) {
 	return nodes, nil
 }
 
-// Watch calls yield for every node, then for every change to one, until ctx ends.
-// It is how a gateway learns what another one has written.
-func (n *Nodes) Watch(ctx context.Context, yield func(Node)) error {
+// Delete forgets a node whose record still has node.Revision, else access.ErrConflict.
+func (n *Nodes) Delete(ctx context.Context, node Node) error {
+	return n.bucket.DeleteRevision(ctx, scan.Prefix(node.ID), node.Revision)
+}
+
+// Watch calls put for every node, then for every change to one, and gone with the
+// routing prefix and revision of every node that is deleted, until ctx ends. It is how
+// a gateway learns what another one has written.
+func (n *Nodes) Watch(ctx context.Context, put func(Node), gone func(prefix string, revision uint64)) error {
 	return n.bucket.Watch(ctx, func(e Entry) error {
 		if e.Deleted {
-			return nil // nobody deletes a node
+			gone(e.Key, e.Revision)
+			return nil
 		}
 		node, err := decodeNode(e)
 		if err != nil {
 			return err
 		}
-		yield(node)
+		put(node)
 		return nil
 	})
 }

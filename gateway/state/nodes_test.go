@@ -84,7 +84,14 @@ func TestNodesWatch(t *testing.T) {
 	}
 	seen := make(chan Node, 8)
 	done := make(chan error, 1)
-	go func() { done <- nodes.Watch(ctx, func(n Node) { seen <- n }) }()
+	type deleted struct {
+		prefix   string
+		revision uint64
+	}
+	gone := make(chan deleted, 8)
+	go func() {
+		done <- nodes.Watch(ctx, func(n Node) { seen <- n }, func(prefix string, revision uint64) { gone <- deleted{prefix, revision} })
+	}()
 	next := func() Node {
 		select {
 		case n := <-seen:
@@ -104,11 +111,50 @@ func TestNodesWatch(t *testing.T) {
 	if got := next(); !reflect.DeepEqual(got, after) {
 		t.Errorf("next = %+v, want the new node, %+v", got, after)
 	}
+	if err := nodes.Delete(ctx, before); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-gone:
+		if got.prefix != scan.Prefix(before.ID) || got.revision <= before.Revision {
+			t.Errorf("gone: %+v, want %s with a revision above %d", got, scan.Prefix(before.ID), before.Revision)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Watch did not report the deletion")
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Watch ended with %v, want nil", err)
 	}
 }
+
+func TestNodesDelete(t *testing.T) {
+	ctx := t.Context()
+	nodes := openState(t, t.TempDir(), nil).Nodes()
+	n, err := nodes.Create(ctx, newNode(t, "n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := n
+	n.Revoked = scan.At(time.Now())
+	if n, err = nodes.Update(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	if err := nodes.Delete(ctx, old); !errors.Is(err, access.ErrConflict) {
+		t.Errorf("Delete of an old revision = %v, want ErrConflict: a node must not leave in the moment that it is revoked", err)
+	}
+	if err := nodes.Delete(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nodes.Get(ctx, scan.Prefix(n.ID)); !errors.Is(err, access.ErrNoRecord) {
+		t.Errorf("Get after Delete = %v, want ErrNoRecord", err)
+	}
+	if again, err := nodes.Create(ctx, newNodeLike(n)); err != nil || again.Revision <= n.Revision {
+		t.Errorf("Create after Delete = %+v, %v, want a newer revision", again, err)
+	}
+}
+
+func newNodeLike(n Node) Node { return Node{ID: n.ID, Key: n.Key, Name: n.Name, Joined: n.Joined} }
 
 func TestScanners(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()

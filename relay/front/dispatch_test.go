@@ -134,6 +134,23 @@ func TestNoALPNIsABrowser(t *testing.T) {
 	}
 }
 
+// TestChallengeIsALook: an ACME server gets a certificate and nothing else.
+func TestChallengeIsALook(t *testing.T) {
+	const challenge = "acme-tls/1" // RFC 8737
+	g := newGateway(t, handlers)
+	conn, err := tls.Dial("tcp", g.Addr().String(), &tls.Config{RootCAs: g.roots(), NextProtos: []string{challenge}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	conn.SetReadDeadline(time.Now().Add(patience))
+	b, err := io.ReadAll(conn)
+	if got := conn.ConnectionState().NegotiatedProtocol; got != challenge || len(b) > 0 || os.IsTimeout(err) {
+		t.Errorf("over %q the answer is %q, %v, want the connection's end", got, b, err)
+	}
+}
+
 func (g *gateway) roots() *x509.CertPool {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(g.ca.CertificatePEM())

@@ -3,6 +3,7 @@
 //
 //	platen-link/1      a node's link, over QUIC and over TLS: OnLink
 //	platen-node/1      a node's own requests, HTTP/1.1: NodeHandler
+//	acme-tls/1         an ACME server's look at a challenge's certificate; nothing follows
 //	h2, http/1.1, none browsers: BrowserHandler
 //
 // The first two are mutual TLS 1.3 with the identities' keys and never look at a
@@ -39,6 +40,9 @@ const (
 	maxHandshake      = 5 * time.Second
 	stopGrace         = 3 * time.Second // for requests under way when Serve is told to end
 )
+
+// alpnChallenge is RFC 8737's.
+const alpnChallenge = "acme-tls/1"
 
 // Config is what a Front needs.
 type Config struct {
@@ -104,7 +108,7 @@ func New(c Config) (*Front, error) {
 	f := &Front{config: c, linkTLS: linkTLS, nodeTLS: nodeTLS, gate: newGate(c.Limits.filled())}
 	f.webTLS = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     []string{"h2", "http/1.1", alpnChallenge},
 		GetCertificate: c.Certificate,
 	}
 	f.entryTLS = &tls.Config{GetConfigForClient: f.configFor}

@@ -132,6 +132,8 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 		s.link(s.config.TCPLink(conn, s.config.LinkAllowed))
 	case relay.ALPNNode:
 		s.nodeConns.give(s.ctx, nodeConn{conn, conn})
+	case alpnChallenge:
+		conn.Close() // the certificate was the answer
 	default:
 		s.webConns.give(s.ctx, conn)
 	}

@@ -36,7 +36,7 @@ func (d *Dialer) Kind() relay.Kind { return relay.KindTCP }
 // Dial connects and waits for the gateway's first frames, which it sends once it
 // has accepted this node's key.
 func (d *Dialer) Dial(ctx context.Context, t relay.Target) (relay.Conn, error) {
-	config, err := t.Identity.DialTLS(t.Pin, relay.ALPNLink)
+	config, err := t.Identity.DialTLS(t.Pins(), relay.ALPNLink)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func resolve(ctx context.Context, address string) ([]netip.AddrPort, error) {
 }
 
 func (d *Dialer) dial(ctx context.Context, t relay.Target, to netip.AddrPort) (*conn, error) {
-	tlsConfig, err := t.Identity.DialTLS(t.Pin, relay.ALPNLink)
+	tlsConfig, err := t.Identity.DialTLS(t.Pins(), relay.ALPNLink)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/platen-scan/platen/internal/identity"
@@ -48,8 +49,8 @@ func (d dialer) Dial(ctx context.Context, t relay.Target) (relay.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if got := identity.PinOf(d.Key); got != t.Pin {
-		return nil, fmt.Errorf("%w: it has %s, pinned is %s", identity.ErrWrongPeer, got, t.Pin)
+	if got := identity.PinOf(d.Key); !slices.Contains(t.Pins(), got) {
+		return nil, fmt.Errorf("%w: it has %s, pinned is %s", identity.ErrWrongPeer, got, t.Pins())
 	}
 	node := t.Identity.Public()
 	if d.Allowed != nil {

@@ -199,7 +199,7 @@ func testForeignCertificates(t *testing.T, hs Harness) {
 		t.Fatal(err)
 	}
 	good := func() *tls.Config {
-		c, err := hs.Target.Identity.DialTLS(hs.Target.Pin, relay.ALPNLink)
+		c, err := hs.Target.Identity.DialTLS(hs.Target.Pins(), relay.ALPNLink)
 		if err != nil {
 			t.Fatal(err)
 		}

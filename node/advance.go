@@ -126,13 +126,17 @@ func (d *device) announce(t *ticket) {
 	if i := slices.Index(d.queue, t); i >= 0 {
 		job.Position = i + 1
 	}
-	d.node.announceJob(job, t.owner)
+	code := ""
+	if waitsForOwner(job) {
+		code = t.code
+	}
+	d.node.announceJob(job, t.owner, code)
 }
 
-// announceJob tells a job's state to those who may know.
-func (n *Node) announceJob(job scan.Job, owner string) {
+// announceJob tells a job's state to those who may know, and its code to the owner.
+func (n *Node) announceJob(job scan.Job, owner, code string) {
 	n.hub.publish(notice{
 		event: &scan.Event{Type: scan.EventJobState, Job: &job},
-		owner: owner, job: job.ID, ends: job.State.Terminal(),
+		owner: owner, code: code, job: job.ID, ends: job.State.Terminal(),
 	})
 }

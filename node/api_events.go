@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -149,7 +150,7 @@ func (n *Node) followEvents(s *eventStream, r *http.Request, seq uint64, job str
 			if job != "" && m.job != job {
 				continue
 			}
-			if e := m.seenBy(caller); e != nil {
+			if e := n.eventFor(r.Context(), caller, m); e != nil {
 				if err := s.add(e); err != nil {
 					return err
 				}
@@ -179,4 +180,20 @@ func (n *Node) followEvents(s *eventStream, r *http.Request, seq uint64, job str
 			return nil
 		}
 	}
+}
+
+// eventFor is the event as the caller may see it, nil if not at all. What becomes of a
+// scanner is told to those who may see it; what becomes of a job, to its owner anyway.
+func (n *Node) eventFor(ctx context.Context, c access.Caller, m notice) *scan.Event {
+	e := m.seenBy(c)
+	if e == nil || e.Scanner == nil {
+		return e
+	}
+	s, ok := n.permitted(ctx, c, *e.Scanner)
+	if !ok {
+		return nil
+	}
+	told := *e
+	told.Scanner = &s
+	return &told
 }

@@ -57,6 +57,7 @@ func (n *Node) createJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	access.Note(r.Context(), job.ID, fmt.Sprintf("scanner %s, %s, %d dpi", job.Scanner, job.Settings.Source, job.Settings.Resolution))
 	w.Header().Set("Location", "/api/v1/jobs/"+job.ID)
 	return access.WriteJSON(w, http.StatusCreated, job)
 }
@@ -116,7 +117,7 @@ func (d *device) submitNew(ctx context.Context, order pagestore.NewJob) (scan.Jo
 // submitted looks up what the order's key has made before.
 func (d *device) submitted(ctx context.Context, order pagestore.NewJob) (job scan.Job, found bool, err error) {
 	job, found, err = d.node.store.Submitted(ctx, order)
-	d.overlay(&job)
+	d.overlay(&job, order.Owner)
 	return job, found, err
 }
 
@@ -135,8 +136,9 @@ func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) error {
 	if q.Has("state") && !slices.Contains(scan.JobStates, filter.State) {
 		return problem.New(problem.BadRequest, "A state is one of %v.", scan.JobStates).At("state")
 	}
-	if c := access.CallerOf(r.Context()); !c.May(api.RoleOperator) {
-		filter.Owner = c.Subject
+	caller := access.CallerOf(r.Context())
+	if !caller.May(api.RoleOperator) {
+		filter.Owner = caller.Subject
 	}
 	jobs, next, err := n.store.Jobs(r.Context(), filter, cursor, limit)
 	if err != nil {
@@ -147,15 +149,15 @@ func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) error {
 		list.Items = []scan.Job{}
 	}
 	for i := range list.Items {
-		n.overlay(&list.Items[i])
+		n.overlay(&list.Items[i], caller)
 	}
 	return access.WriteJSON(w, http.StatusOK, list)
 }
 
-// overlay adds to a stored job what only its device's actor knows.
-func (n *Node) overlay(j *scan.Job) {
+// overlay adds to a stored job what only its device's actor knows, for the caller.
+func (n *Node) overlay(j *scan.Job, c access.Caller) {
 	if d := n.device(j.Scanner); d != nil {
-		d.overlay(j)
+		d.overlay(j, c.Subject)
 	}
 }
 
@@ -165,10 +167,11 @@ func (n *Node) jobOf(r *http.Request) (job scan.Job, owner string, err error) {
 	if err != nil {
 		return scan.Job{}, "", err
 	}
-	if !access.CallerOf(r.Context()).Sees(owner) {
+	caller := access.CallerOf(r.Context())
+	if !caller.Sees(owner) {
 		return scan.Job{}, "", problem.NotFound.Error()
 	}
-	n.overlay(&job)
+	n.overlay(&job, caller)
 	return job, owner, nil
 }
 
@@ -181,23 +184,30 @@ func (n *Node) getJob(w http.ResponseWriter, r *http.Request) error {
 }
 
 // commandJob is the handler of cancel, resume and finish.
-func (n *Node) commandJob(f func(*device, *ticket) error) access.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		job, _, err := n.jobOf(r)
-		if err != nil {
-			return err
-		}
-		d := n.device(job.Scanner)
-		if d == nil || job.State.Terminal() {
-			return problem.New(problem.JobWrongState, "The scan is %s.", job.State)
-		}
-		// A client that goes away in between has still said what it wants.
-		job, err = d.command(context.WithoutCancel(r.Context()), job.ID, func(t *ticket) error { return f(d, t) })
-		if err != nil {
-			return err
-		}
-		return access.WriteJSON(w, http.StatusOK, job)
+func (n *Node) commandJob(needs scan.Action, f func(*device, *ticket) error) access.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return n.command(w, r, needs, f) }
+}
+
+// command lets f do something to the job in the path and answers with the job. What
+// feeds paper needs permission to scan still; what only ends a job needs "", none.
+func (n *Node) command(w http.ResponseWriter, r *http.Request, needs scan.Action, f func(*device, *ticket) error) error {
+	job, _, err := n.jobOf(r)
+	if err != nil {
+		return err
 	}
+	if needs != "" && !n.guard.Permits(r.Context(), access.CallerOf(r.Context()), job.Scanner, needs) {
+		return problem.PermissionDenied.Error()
+	}
+	d := n.device(job.Scanner)
+	if d == nil || job.State.Terminal() {
+		return problem.New(problem.JobWrongState, "The scan is %s.", job.State)
+	}
+	// A client that goes away in between has still said what it wants.
+	job, err = d.command(context.WithoutCancel(r.Context()), job.ID, func(t *ticket) error { return f(d, t) })
+	if err != nil {
+		return err
+	}
+	return access.WriteJSON(w, http.StatusOK, job)
 }
 
 func (n *Node) deleteJob(w http.ResponseWriter, r *http.Request) error {

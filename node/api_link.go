@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -33,12 +34,67 @@ func (u *uplink) hello(w http.ResponseWriter, r *http.Request) error {
 	if h.Api != apiVersion || h.Link != linkVersion {
 		return problem.New(problem.VersionNotSpoken, "The gateway speaks API %.20q and link %d, this node %s and %d.", h.Api, h.Link, apiVersion, linkVersion)
 	}
-	if err := u.node.grants.SetClock(h.Time); err != nil {
+	before, err := u.greeted(h, identity.PinOf(relay.PeerKeyOf(r.Context())))
+	if err != nil {
 		return err
 	}
-	return access.WriteJSON(w, http.StatusOK, api.LinkWelcome{
-		Api: apiVersion, Link: linkVersion, Name: u.node.name, Version: u.node.version,
-	})
+	welcome := api.LinkWelcome{
+		Api: apiVersion, Link: linkVersion, Name: u.node.name, Version: u.node.version, Sequence: before.Sequence,
+	}
+	if u.node.auditHead != nil {
+		welcome.Audit = u.node.auditHead()
+	}
+	if g := u.current(); g != nil && g.Next != nil {
+		welcome.NextKey = g.Next.Pin
+	}
+	return access.WriteJSON(w, http.StatusOK, welcome)
+}
+
+// greeted takes in what the gateway that has proven the key of a pin says, and answers
+// what was known before. All of it is on disk when it returns.
+func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error) {
+	u.storing.Lock()
+	defer u.storing.Unlock()
+	known := u.current()
+	if known == nil {
+		return joined{}, problem.Unavailable.Error() // it was left in this moment
+	}
+	now := time.Now()
+	g := *known
+	if pin != g.Pin {
+		if pin != g.next(now) {
+			return joined{}, problem.GatewayKeyChanged.Error()
+		}
+		g.Pin, g.First, g.Next = pin, g.first(), nil
+	}
+	there, err := access.TimeIn(h.Time, pin, u.node.id)
+	if err != nil || there.IsZero() {
+		return joined{}, problem.New(problem.GrantInvalid, "The gateway's time is missing, or not signed by the gateway for this node.").At("time")
+	}
+	g.Ahead = there.Sub(now).Round(time.Second)
+	if h.Sequence != "" {
+		number, err := access.SequenceIn(h.Sequence, pin, u.node.id)
+		if err != nil {
+			return joined{}, problem.New(problem.GrantInvalid, "The number of the link: %v.", err).At("sequence")
+		}
+		g.Sequence = max(g.Sequence, number) // hellos of two links may change places
+	}
+	g.Next = nil
+	if h.NextKey != "" {
+		next, err := access.NextKeyIn(h.NextKey, pin, u.node.id)
+		if err != nil {
+			return joined{}, problem.New(problem.GrantInvalid, "The gateway's next key: %v.", err).At("nextKey")
+		}
+		g.Next = &next
+	}
+	if err := g.write(u.dir); err != nil {
+		return joined{}, err
+	}
+	u.mu.Lock()
+	u.gateway = &g
+	u.mu.Unlock()
+	u.node.grants.TrustSuccessor(g.Pin, g.first())
+	return *known, u.node.grants.SetClock(h.Time)
 }
 
 // drain makes the next link before the gateway closes this one.

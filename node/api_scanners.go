@@ -2,15 +2,24 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
+
+// maxLabel is how many characters a scanner's name or location has at most.
+const maxLabel = 80
 
 // listScanners answers at once with what is known; drivers look again behind it.
 func (n *Node) listScanners(w http.ResponseWriter, r *http.Request) error {
@@ -33,16 +42,20 @@ func (n *Node) listScanners(w http.ResponseWriter, r *http.Request) error {
 	}
 	caller := access.CallerOf(r.Context())
 	last := ""
-	for _, s := range n.scanners() {
-		key := n.listKey(s.scanner)
+	for _, l := range n.scanners() {
+		key := n.listKey(l.scanner)
 		if key <= string(after) {
+			continue
+		}
+		s, ok := n.permitted(r.Context(), caller, l.seenBy(caller))
+		if !ok {
 			continue
 		}
 		if len(list.Items) == limit {
 			list.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
 			break
 		}
-		list.Items, last = append(list.Items, s.seenBy(caller)), key
+		list.Items, last = append(list.Items, s), key
 	}
 	return access.WriteJSON(w, http.StatusOK, list)
 }
@@ -88,9 +101,18 @@ func (n *Node) scannerOf(r *http.Request) (*device, error) {
 	return nil, problem.NotFound.Error()
 }
 
-func (d *device) seenBy(c access.Caller) scan.Scanner {
+// permitted fills in what the caller may do with the scanner; ok is false for one that
+// the caller may not even see.
+func (n *Node) permitted(ctx context.Context, c access.Caller, s scan.Scanner) (_ scan.Scanner, ok bool) {
+	s.May = n.guard.May(ctx, c, s.ID)
+	return s, slices.Contains(s.May, scan.See)
+}
+
+// seenBy is the scanner as the caller may see it.
+func (d *device) seenBy(ctx context.Context, c access.Caller) scan.Scanner {
 	s, holder := d.view()
-	return listed{s, holder}.seenBy(c)
+	s, _ = d.node.permitted(ctx, c, listed{s, holder}.seenBy(c))
+	return s
 }
 
 func (n *Node) getScanner(w http.ResponseWriter, r *http.Request) error {
@@ -98,7 +120,49 @@ func (n *Node) getScanner(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return access.WriteJSON(w, http.StatusOK, d.seenBy(access.CallerOf(r.Context())))
+	return access.WriteJSON(w, http.StatusOK, d.seenBy(r.Context(), access.CallerOf(r.Context())))
+}
+
+// editScanner changes what people decided about a scanner. Jobs that wait for their
+// owners already go on waiting when the scanner holds no more.
+func (n *Node) editScanner(w http.ResponseWriter, r *http.Request) error {
+	d, err := n.scannerOf(r)
+	if err != nil {
+		return err
+	}
+	var edit api.ScannerEdit
+	if err := access.ReadJSON(r, &edit); err != nil {
+		return err
+	}
+	for _, at := range []struct {
+		field string
+		text  *string
+	}{{"name", edit.Name}, {"location", edit.Location}} {
+		if at.text == nil {
+			continue
+		}
+		*at.text = strings.TrimSpace(*at.text)
+		if utf8.RuneCountInString(*at.text) > maxLabel || strings.ContainsFunc(*at.text, unicode.IsControl) {
+			return problem.New(problem.BadRequest, "It has at most %d characters, in one line.", maxLabel).At(at.field)
+		}
+	}
+	now, err := d.configure(context.WithoutCancel(r.Context()), func(s *pagestore.ScannerSettings) {
+		set(&s.Name, edit.Name)
+		set(&s.Location, edit.Location)
+		set(&s.Hold, edit.Hold)
+	})
+	if err != nil {
+		return err
+	}
+	access.Note(r.Context(), d.id, fmt.Sprintf("hold %t", now.Hold))
+	return access.WriteJSON(w, http.StatusOK, d.seenBy(r.Context(), access.CallerOf(r.Context())))
+}
+
+// set changes what is said.
+func set[T any](value, said *T) {
+	if said != nil {
+		*value = *said
+	}
 }
 
 func (n *Node) getCapabilities(w http.ResponseWriter, r *http.Request) error {
@@ -121,5 +185,5 @@ func (n *Node) getStatus(w http.ResponseWriter, r *http.Request) error {
 	if err := d.ask(r.Context()); err != nil {
 		return err
 	}
-	return access.WriteJSON(w, http.StatusOK, d.seenBy(access.CallerOf(r.Context())).Status)
+	return access.WriteJSON(w, http.StatusOK, d.seenBy(r.Context(), access.CallerOf(r.Context())).Status)
 }

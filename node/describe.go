@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -10,15 +11,9 @@ import (
 // describe is the scanner as it is now, and the owner of the job that it names.
 func (d *device) describe() (s scan.Scanner, holder string) {
 	s = scan.Scanner{
-		ID: d.id, Node: d.node.id, NodeName: d.node.Name(), Name: d.info.Title,
-		Make: d.info.Make, Model: d.info.Model, Location: d.node.location, Driver: d.info.Driver,
+		ID: d.id, Node: d.node.id, NodeName: d.node.Name(), Name: cmp.Or(d.settings.Name, d.info.Title, d.info.Model, d.info.Name),
+		Make: d.info.Make, Model: d.info.Model, Location: cmp.Or(d.settings.Location, d.node.location), Driver: d.info.Driver, Hold: d.settings.Hold,
 		Status: scan.Status{State: scan.ScannerIdle, Feeder: d.feeder(), Waiting: len(d.queue), Since: scan.At(time.Now())},
-	}
-	if s.Name == "" {
-		s.Name = d.info.Model
-	}
-	if s.Name == "" {
-		s.Name = d.info.Name
 	}
 	if c := d.capabilities(); c != nil {
 		for _, src := range c.Sources {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -24,6 +25,9 @@ type device struct {
 	info  driver.DeviceInfo // zero until the device was seen since the node's start
 	seen  bool              // the last listing had it
 	since time.Time         // when that changed
+
+	settings pagestore.ScannerSettings // what people decided; Presence is "" until they were read
+	wrong    []time.Time               // when wrong releases came, of the last minute
 
 	queue   []*ticket          // jobs in state pending, next first
 	parked  map[string]*ticket // jobs that wait without the device: held, interrupted
@@ -48,11 +52,15 @@ type device struct {
 	mu      sync.Mutex
 	worker  worker
 	caps    *scan.Capabilities
-	scanner scan.Scanner   // as it was announced last
-	holder  string         // owner of the job that scanner.Status.Job names
-	places  map[string]int // job → position in the queue
+	scanner scan.Scanner         // as it was announced last
+	holder  string               // owner of the job that scanner.Status.Job names
+	places  map[string]int       // job → position in the queue
+	codes   map[string]ownerCode // job that waits for its owner → its code
 	growing growth
 }
+
+// ownerCode is what releases a job, and who may see it.
+type ownerCode struct{ owner, code string }
 
 // growth is the page that is being scanned.
 type growth struct {
@@ -64,6 +72,7 @@ type growth struct {
 type ticket struct {
 	job   scan.Job
 	owner string
+	code  string    // releases it; "" for a job that need not wait for its owner
 	run   *run      // the scan under way, nil while there is none
 	until time.Time // when job.Deadline is, by the monotonic clock; zero: none
 	tries int       // so often the device was held by another program
@@ -212,6 +221,12 @@ func (d *device) refresh() {
 	for i, t := range d.queue {
 		places[t.job.ID] = i + 1
 	}
+	codes := map[string]ownerCode{}
+	for id, t := range d.parked {
+		if waitsForOwner(t.job) {
+			codes[id] = ownerCode{t.owner, t.code}
+		}
+	}
 	s, holder := d.describe()
 
 	d.mu.Lock()
@@ -220,7 +235,7 @@ func (d *device) refresh() {
 	}
 	changed := !reflect.DeepEqual(s, d.scanner)
 	moved := d.movedLocked(places)
-	d.scanner, d.holder, d.places = s, holder, places
+	d.scanner, d.holder, d.places, d.codes = s, holder, places, codes
 	d.mu.Unlock()
 
 	if changed && s.Name != "" {
@@ -242,11 +257,14 @@ func (d *device) movedLocked(places map[string]int) []*ticket {
 	return moved
 }
 
-// overlay adds to a stored job what only the actor knows.
-func (d *device) overlay(j *scan.Job) {
+// overlay adds to a stored job what only the actor knows, for subject.
+func (d *device) overlay(j *scan.Job, subject string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	j.Position, j.Growing = 0, 0
+	j.Position, j.Growing, j.ReleaseCode = 0, 0, ""
+	if c, ok := d.codes[j.ID]; ok && waitsForOwner(*j) && subject != "" && c.owner == subject {
+		j.ReleaseCode = c.code
+	}
 	if j.State == scan.JobPending {
 		j.Position = d.places[j.ID]
 	}

@@ -28,6 +28,12 @@
 // device; one that was queued becomes pending-held with the same reason. Both go on
 // with POST …/resume, the first at the head of the queue, from its next page.
 //
+// On a scanner that holds, a job begins as pending-held with the reason held-for-owner
+// and an hour's time, and goes on only with a release: by its owner who sends the secret
+// of the scanner's sticker, by whoever types its code at the scanner, or by an operator.
+// Its pages go to its owner all the same. After a restart it waits with the same code,
+// also when it was released and had not begun.
+//
 // The package never opens a device, decodes an image or knows a concrete driver or
 // carrier of links.
 package node

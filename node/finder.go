@@ -120,7 +120,7 @@ func (n *Node) found(ctx context.Context, name string, infos []driver.DeviceInfo
 		}
 		listed[id] = true
 		d := n.ensureDevice(id)
-		d.do(ctx, func() { d.appeared(info) }) // fails only when the node stops
+		d.do(ctx, func() { d.appeared(ctx, info) }) // fails only when the node stops
 	}
 	for _, d := range n.devices() {
 		d.do(ctx, func() {
@@ -132,7 +132,13 @@ func (n *Node) found(ctx context.Context, name string, infos []driver.DeviceInfo
 }
 
 // appeared runs in the actor: a listing has the device.
-func (d *device) appeared(info driver.DeviceInfo) {
+func (d *device) appeared(ctx context.Context, info driver.DeviceInfo) {
+	if d.settings.Presence == "" {
+		if err := d.learnSettings(ctx); err != nil {
+			d.log.Error("scanner is left out until its settings can be read", "error", err)
+			return
+		}
+	}
 	back := !d.seen
 	if back {
 		d.seen, d.since = true, time.Now()

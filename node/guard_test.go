@@ -19,28 +19,52 @@ import (
 func TestContract(t *testing.T) {
 	g := newRig(t, &fakeWorkers{}).start()
 	accesstest.ContractCheck(t, accesstest.Spec(t), g.node.routes(access.RoadLoopback), accesstest.End{
-		Tags:    []string{"service", "sign-in", "scanners", "jobs", "pages", "documents", "events", "link"},
-		Without: []string{"joinNode"}, // a gateway's
+		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
+		Without: []string{
+			"joinNode", "leaveNode", "revealNode", "getJoinState", "rotateNodeKey", // a gateway's
+			"listNodes", "getNode", "editNode", "revokeNode", "approveNode", "reinstateNode",
+			"listJoinTokens", "createJoinToken", "deleteJoinToken",
+			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // a provider's
+		},
 	})
 }
 
 // TestEveryRouteUnderAttack misuses each route on each road: the right problem, and
 // nothing changed.
 func TestEveryRouteUnderAttack(t *testing.T) {
-	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink} {
+	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink, access.RoadSetup} {
 		t.Run(string(road), func(t *testing.T) {
 			t.Parallel()
-			g, _, scanner := oneDevice(t, then(1, nil))
+			d := newFakeDevice("one")
+			d.scan = then(1, nil)
+			g := newRig(t, &fakeWorkers{devices: map[string]*fakeDevice{"one": d}})
+			g.config = func(c *Config) {
+				c.Access.Origins = access.NewOrigins()
+				accesstest.AllowPages(c.Access.Origins)
+			}
+			g.start().found()
+			scanner := d.id(g.node.id)
 			j := g.submit(scanner, request(scan.SourceADF, 0))
 			g.reaches(j.ID, scan.JobCompleted)
 			h := g.node.Handler(road)
 			as := accesstest.SignIn(g.node.guard, h, road)
-			if road == access.RoadLink {
-				as = accesstest.NewGateway(t, g.node.grants, g.node.id).As
+			page := func(origin string) accesstest.As { return accesstest.SignInPage(g.node.guard, h, road, origin) }
+			cookie := func(t testing.TB, role api.Role) *http.Cookie {
+				return accesstest.Cookie(t, g.node.guard, h, road, role)
+			}
+			switch road {
+			case access.RoadSetup: // pages of others sign in elsewhere, and may do nothing there
+				lan := g.node.Handler(access.RoadLAN)
+				page = func(origin string) accesstest.As {
+					return accesstest.SignInPage(g.node.guard, lan, access.RoadLAN, origin)
+				}
+			case access.RoadLink:
+				gateway := accesstest.NewGateway(t, g.node.grants, g.node.id)
+				as, page, cookie = gateway.As, gateway.Page, nil
 			}
 			ids := strings.NewReplacer("{scanner}", scanner, "{job}", j.ID, "{document}", j.Document, "{n}", "1")
 			accesstest.Walk(t, accesstest.Walker{
-				Handler: h, Routes: g.node.routes(road), Road: road, As: as,
+				Handler: h, Routes: g.node.routes(road), Road: road, As: as, Page: page, Cookie: cookie,
 				Target: func(r access.Route) string { return accesstest.FillPath(ids.Replace(r.Path)) },
 				Header: func(r access.Route, h http.Header) {
 					if strings.HasSuffix(r.Path, "/{scanner}/jobs") {
@@ -51,6 +75,10 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 					switch {
 					case strings.HasSuffix(r.Path, "/{scanner}/jobs"):
 						return request(scan.SourceADF, 0)
+					case strings.HasSuffix(r.Path, "/{scanner}/release"):
+						return `{"code":"000000"}`
+					case r.Method == http.MethodPatch && strings.HasSuffix(r.Path, "/{scanner}"):
+						return `{"name":"Mine","hold":true}`
 					case strings.HasSuffix(r.Path, "/ack"):
 						return `{"digest":"` + strings.Repeat("a", 64) + `"}`
 					}
@@ -62,7 +90,8 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 	}
 }
 
-// snapshot is what a request could change: jobs, documents, pages and events.
+// snapshot is what a request could change: jobs, documents, pages, scanners, and what
+// the guard keeps but for sessions, whose last use is noted.
 func snapshot(t *testing.T, g *rig) string {
 	t.Helper()
 	ctx := t.Context()
@@ -71,6 +100,17 @@ func snapshot(t *testing.T, g *rig) string {
 	docs, _, err := g.store.Documents(ctx, "", "", 200)
 	need(t, err)
 	all := []any{jobs, docs}
+	for _, d := range g.node.devices() {
+		settings, err := g.store.Scanner(ctx, d.id)
+		need(t, err)
+		all = append(all, settings)
+	}
+	need(t, g.store.Records().List(ctx, "", func(key string, value []byte) error {
+		if !strings.HasPrefix(key, "session.") {
+			all = append(all, key, value)
+		}
+		return nil
+	}))
 	for _, j := range jobs {
 		pages, _, err := g.store.Pages(ctx, j.ID, "", 200)
 		need(t, err)

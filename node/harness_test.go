@@ -255,15 +255,41 @@ func problemOf(t testing.TB, a answer) problem.Error {
 }
 
 // user signs a new device in over the LAN and returns how it asks.
-func (g *rig) user(role api.Role) func(method, path, body string) answer {
+func (g *rig) user(role api.Role) asker {
 	g.t.Helper()
-	lan := accesstest.Validate(g.t, g.node.Handler(access.RoadLAN))
-	session := accesstest.Session(g.t, g.node.guard, lan, access.RoadLAN, role)
-	return func(method, path, body string) answer {
+	return g.userOf(accesstest.Validate(g.t, g.node.Handler(access.RoadLAN)), access.RoadLAN, role)
+}
+
+// localUser signs somebody in on the machine itself, where jobs are not limited.
+func (g *rig) localUser(role api.Role) asker {
+	g.t.Helper()
+	return g.userOf(g.local, access.RoadLoopback, role)
+}
+
+// asker sends a request of one session.
+type asker func(method, path, body string, header ...string) answer
+
+// userOf signs a new device in through the handler of a road.
+func (g *rig) userOf(h http.Handler, road access.Road, role api.Role) asker {
+	g.t.Helper()
+	session := accesstest.Session(g.t, g.node.guard, h, road, role)
+	return func(method, path, body string, header ...string) answer {
 		g.t.Helper()
-		r := accesstest.NewRequest(access.RoadLAN, method, path, body)
+		r := accesstest.NewRequest(road, method, path, body)
 		r.Header.Set("Authorization", "Bearer "+session.Token)
 		r.Header.Set("Idempotency-Key", newKey())
-		return answer{accesstest.Do(lan, r)}
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		return answer{accesstest.Do(h, r)}
 	}
+}
+
+// askPlain is the status of a GET over loopback that the document need not have.
+func askPlain(h http.Handler, path, token string) int {
+	r := accesstest.NewRequest(access.RoadLoopback, http.MethodGet, path, "")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return accesstest.Do(h, r).Code
 }

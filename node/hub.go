@@ -45,6 +45,7 @@ type notice struct {
 	ends  bool        // the job's last event
 	// holder owns the job that event.Scanner.Status.Job names.
 	holder string
+	code   string // releases event.Job; for its owner only, whom event.Job does not tell it
 }
 
 func newHub(now func() time.Time) *hub {
@@ -170,6 +171,12 @@ func (h *hub) after(seq uint64) ([]notice, <-chan struct{}, error) {
 func (n notice) seenBy(c access.Caller) *scan.Event {
 	if n.owner != "" && !c.Sees(n.owner) {
 		return nil
+	}
+	if n.code != "" && c.Subject == n.owner {
+		e, j := *n.event, *n.event.Job
+		j.ReleaseCode = n.code
+		e.Job = &j
+		return &e
 	}
 	if n.event.Scanner != nil && n.event.Scanner.Status.Job != "" && !c.Sees(n.holder) {
 		e, s := *n.event, *n.event.Scanner

@@ -1,18 +1,40 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/identity"
 )
 
-// joined is the gateway that a node has joined, as the file gateway.json keeps it.
+// joined is the gateway that a node has joined, as the file gateway.json keeps it. It
+// does not change: what is new is a copy.
 type joined struct {
-	Addresses []string `json:"addresses"` // host:port, the best first
-	Pin       string   `json:"pin"`       // of its key
+	Addresses []string        `json:"addresses"`          // host:port, the best first
+	Pin       string          `json:"pin"`                // of its key
+	First     string          `json:"first,omitempty"`    // pin that it had when the node joined; "": Pin
+	Next      *access.NextKey `json:"next,omitempty"`     // the key that it will have; nil: none was announced
+	Sequence  int64           `json:"sequence,omitempty"` // number of the last link
+	Ahead     time.Duration   `json:"ahead,omitempty"`    // of this computer's clock is the gateway's
+}
+
+// first is the pin by which the node knows the gateway's users.
+func (j *joined) first() string { return cmp.Or(j.First, j.Pin) }
+
+// next is the pin of the key that the gateway may have by now; "" if it has announced
+// none for this time. The gateway's clock tells: this computer's may be wrong.
+func (j *joined) next(now time.Time) string {
+	if j.Next == nil || now.Add(j.Ahead).Before(j.Next.From) {
+		return ""
+	}
+	return j.Next.Pin
 }
 
 const (
@@ -48,33 +70,21 @@ func readJoined(dir string) (*joined, error) {
 }
 
 // write replaces the file as a whole: after a crash it is the old or the new one.
-func (j *joined) write(dir string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("storing the joined gateway: %w", err)
-		}
-	}()
+func (j *joined) write(dir string) error {
 	b, err := json.MarshalIndent(j, "", "  ")
+	if err == nil {
+		err = identity.WriteSecret(filepath.Join(dir, joinedFile), append(b, '\n'))
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("storing the joined gateway: %w", err)
 	}
-	f, err := os.CreateTemp(dir, joinedFile+".*") // 0600
-	if err != nil {
-		return err
+	return nil
+}
+
+// forgetJoined deletes the file. It is silent where there is none.
+func forgetJoined(dir string) error {
+	if err := os.Remove(filepath.Join(dir, joinedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forgetting the joined gateway: %w", err)
 	}
-	defer os.Remove(f.Name()) // gone already if all went well
-	if _, err := f.Write(append(b, '\n')); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, joinedFile)); err != nil {
-		return err
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return nil
 }

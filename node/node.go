@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/audit"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/pagestore"
@@ -32,8 +33,15 @@ type Config struct {
 	Drivers  []string           // names of the drivers, in the order in which scanners are listed
 	Keys     string             // folder of the gateway that the node joined; "": it joins none
 
-	// Access says who may do what. New fills in Records, Service and Grants.
+	// Access says who may do what. New fills in Records, Service and Grants, and Origins
+	// that allow none where it has none.
 	Access access.Config
+	// AuditHead is the newest signed head of the audit log, which the gateway keeps; nil:
+	// it is told none.
+	AuditHead func() string
+	// Extra are routes of the command that runs the node, as those of its setup page; may
+	// be nil.
+	Extra func(*access.Guard) []access.Route
 	// Web answers what is not below /api/; nil: nothing is there.
 	Web http.Handler
 	// Dialers open links to the gateway, the preferred kind first; nil: none are opened.
@@ -52,14 +60,18 @@ type Node struct {
 	store    *pagestore.Store
 	workers  workers
 	// Store.Room and Store.UpdateJob, or the disk of a test.
-	room    func(ctx context.Context, expected int64) error
-	update  func(ctx context.Context, job string, change func(*scan.Job) error) (scan.Job, error)
-	guard   *access.Guard
-	grants  *access.GrantVerifier
-	web     http.Handler
-	hub     *hub
-	finders []*finder
-	uplink  *uplink
+	room   func(ctx context.Context, expected int64) error
+	update func(ctx context.Context, job string, change func(*scan.Job) error) (scan.Job, error)
+	guard  *access.Guard
+	audit  access.Auditor // may be nil
+	// auditHead is Config.AuditHead.
+	auditHead func() string
+	extra     func(*access.Guard) []access.Route
+	grants    *access.GrantVerifier
+	web       http.Handler
+	hub       *hub
+	finders   []*finder
+	uplink    *uplink
 
 	ctx     context.Context // ends with Serve; operations and streams live in it
 	end     context.CancelFunc
@@ -68,6 +80,7 @@ type Node struct {
 	actors  sync.WaitGroup
 
 	converting chan struct{} // slots for renditions in the making
+	bodies     chan struct{} // slots for pages and documents that are being sent
 
 	mu      sync.Mutex
 	scanner map[string]*device
@@ -92,13 +105,17 @@ func newNode(c Config, w workers) (*Node, error) {
 		id: c.Identity.NodeID(), name: c.Name, version: c.Version, location: c.Location, identity: c.Identity,
 		log: c.Log, store: c.Store, workers: w, room: c.Store.Room, update: c.Store.UpdateJob, web: c.Web, hub: newHub(time.Now),
 		ready: make(chan struct{}), scanner: map[string]*device{},
-		converting: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)),
+		converting: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)), bodies: make(chan struct{}, bodiesOfNode),
+		audit: c.Access.Audit, auditHead: c.AuditHead, extra: c.Extra,
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	for _, name := range slices.Compact(slices.Clone(c.Drivers)) {
 		n.finders = append(n.finders, n.newFinder(name))
 	}
-	n.grants = access.NewGrantVerifier(n.id)
+	if c.Access.Origins == nil {
+		c.Access.Origins = access.NewOrigins()
+	}
+	n.grants = access.NewGrantVerifier(n.id, c.Access.Origins)
 	u, err := newUplink(n, c)
 	if err != nil {
 		return nil, fmt.Errorf("making a node: %w", err)
@@ -121,6 +138,22 @@ func (n *Node) Name() string { return n.name }
 // Ready is closed when Serve has put the jobs of before the start right and requests
 // are answered. Looking for devices goes on after that.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Guard judges the node's requests.
+func (n *Node) Guard() *access.Guard { return n.guard }
+
+// Summary is how many scanners were found and how many jobs have not ended but for
+// those that wait for their owners.
+func (n *Node) Summary() (scanners, queue int) {
+	all := n.scanners()
+	for _, l := range all {
+		queue += l.scanner.Status.Waiting
+		if l.scanner.Status.Job != "" {
+			queue++
+		}
+	}
+	return len(all), queue
+}
 
 // Handler answers the HTTP API on one road, and Web's paths where there are pages.
 func (n *Node) Handler(road access.Road) http.Handler {
@@ -171,12 +204,27 @@ func (n *Node) sweep(ctx context.Context) {
 		}
 		if len(swept.Pages)+len(swept.Documents)+len(swept.Jobs) > 0 {
 			n.log.Info("retention ended", "pages", len(swept.Pages), "documents", len(swept.Documents), "jobs", len(swept.Jobs))
+			n.recordSweep(ctx, swept)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// recordSweep is the receipt in the audit log that pages are gone.
+func (n *Node) recordSweep(ctx context.Context, swept pagestore.Swept) {
+	if n.audit == nil {
+		return
+	}
+	err := n.audit.Append(context.WithoutCancel(ctx), audit.Entry{
+		Action: "retention.wipe", Result: audit.OK, Who: "node", Target: n.id,
+		Detail: fmt.Sprintf("pages %d, documents %d, jobs %d", len(swept.Pages), len(swept.Documents), len(swept.Jobs)),
+	})
+	if err != nil {
+		n.log.Error("writing the audit log failed", "error", err)
 	}
 }
 
@@ -231,11 +279,9 @@ func (n *Node) driverBusy(name string) bool {
 	return false
 }
 
-// Gateway is the address of the gateway that the node has joined; "" without one.
-func (n *Node) Gateway() string {
-	address, _ := n.uplink.state()
-	return address
-}
+// Gateway is the address of the gateway that the node has joined, "" without one, and
+// whether a link to it stands.
+func (n *Node) Gateway() (address string, connected bool) { return n.uplink.state() }
 
 // service is what callers with a session learn of the node.
 func (n *Node) service(access.Caller) api.Service {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -20,23 +21,31 @@ func (d *device) enqueue(ctx context.Context, nj pagestore.NewJob) (job scan.Job
 		if err = d.usable(); err != nil {
 			return
 		}
-		if len(d.queue) >= maxQueue {
-			err = problem.New(problem.QueueFull, "%d scans are waiting.", len(d.queue)).After(30 * time.Second)
+		if waiting := len(d.queue) + d.forOwner(); waiting >= maxQueue {
+			err = problem.New(problem.QueueFull, "%d scans are waiting.", waiting).After(30 * time.Second)
 			return
+		}
+		if d.settings.Hold {
+			d.hold(&nj)
 		}
 		var replayed bool
 		job, replayed, err = d.node.store.CreateJob(ctx, nj)
 		if err != nil || replayed {
 			return
 		}
-		t := &ticket{job: job, owner: nj.Owner}
-		d.queue = append(d.queue, t)
+		t := &ticket{owner: nj.Owner, code: nj.ReleaseCode}
+		t.take(job)
+		if job.State == scan.JobHeld {
+			d.parked[job.ID] = t
+		} else {
+			d.queue = append(d.queue, t)
+		}
 		d.announce(t)
 	})
 	if doErr != nil {
 		return scan.Job{}, doErr
 	}
-	d.overlay(&job)
+	d.overlay(&job, nj.Owner)
 	return job, err
 }
 
@@ -68,7 +77,7 @@ func (d *device) command(ctx context.Context, id string, f func(*ticket) error) 
 	if doErr != nil {
 		return scan.Job{}, doErr
 	}
-	d.overlay(&job)
+	d.overlay(&job, access.CallerOf(ctx).Subject)
 	return job, err
 }
 
@@ -92,26 +101,38 @@ func (d *device) finish(t *ticket) error {
 
 // resume lets a stopped job go on, or a held one begin.
 func (d *device) resume(t *ticket) error {
+	switch {
+	case waitsForOwner(t.job):
+		return problem.HeldForOwner.Error()
+	case t.job.State == scan.JobHeld:
+		return d.unhold(t)
+	}
 	if err := d.usable(); err != nil {
 		return err
 	}
-	switch t.job.State {
-	case scan.JobHeld:
-		if err := d.advance(t, step{event: scan.EventRelease}); err != nil {
-			return err
-		}
-		delete(d.parked, t.job.ID)
-		d.queue = append(d.queue, t)
-	default:
-		if err := d.advance(t, step{event: scan.EventResume}); err != nil {
-			return err
-		}
-		delete(d.parked, t.job.ID)
-		if d.current == t {
-			d.current = nil
-		}
-		d.queue = slices.Insert(d.queue, 0, t)
+	if err := d.advance(t, step{event: scan.EventResume}); err != nil {
+		return err
 	}
+	delete(d.parked, t.job.ID)
+	if d.current == t {
+		d.current = nil
+	}
+	d.queue = slices.Insert(d.queue, 0, t)
 	t.tries = 0
+	return nil
+}
+
+// unhold puts a held job at the end of the queue.
+func (d *device) unhold(t *ticket) error {
+	if err := d.usable(); err != nil {
+		return err
+	}
+	delete(d.parked, t.job.ID)
+	d.queue = append(d.queue, t)
+	if err := d.advance(t, step{event: scan.EventRelease}); err != nil {
+		d.queue = d.queue[:len(d.queue)-1]
+		d.parked[t.job.ID] = t
+		return err
+	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/scan"
@@ -30,8 +31,12 @@ func (n *Node) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("finding unfinished jobs: %w", err)
 		}
+		code, err := n.store.ReleaseCode(ctx, j.ID)
+		if err != nil {
+			return fmt.Errorf("finding unfinished jobs: %w", err)
+		}
 		d := n.ensureDevice(j.Scanner)
-		t := &ticket{owner: owner}
+		t := &ticket{owner: owner, code: code}
 		t.take(j)
 		if err := d.do(ctx, func() { d.park(t) }); err != nil {
 			return fmt.Errorf("parking job %s: %w", j.ID, err)
@@ -45,7 +50,11 @@ func (d *device) park(t *ticket) {
 	d.parked[t.job.ID] = t
 	switch t.job.State {
 	case scan.JobPending:
-		d.settle(t, step{event: scan.EventHold, why: scan.ReasonInterrupted})
+		again := step{event: scan.EventHold, why: scan.ReasonInterrupted}
+		if t.code != "" { // its owner stood at the scanner, and may have left
+			again = holdForOwner(time.Now())
+		}
+		d.settle(t, again)
 	case scan.JobProcessing:
 		d.settle(t, step{event: scan.EventInterrupt, why: scan.ReasonInterrupted})
 	case scan.JobStopped:

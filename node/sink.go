@@ -165,7 +165,7 @@ func (p *pageSink) Commit(height int, patches ...driver.Patch) error {
 	s.job.Pages = page.N
 	s.growLocked(0)
 	s.tellLocked(scan.EventPageCommitted, page)
-	s.d.node.announceJob(s.job, s.owner)
+	s.d.node.announceJob(s.job, s.owner, "")
 	s.checkRoomLocked()
 	return nil
 }

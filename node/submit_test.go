@@ -249,7 +249,7 @@ func TestOwnership(t *testing.T) {
 		if got := decode[api.DocumentList](t, bert(http.MethodGet, "/api/v1/documents", ""), http.StatusOK); len(got.Items) != 0 {
 			t.Errorf("somebody else sees %d documents", len(got.Items))
 		}
-		for who, want := range map[*func(string, string, string) answer]string{&anna: open.ID, &boss: open.ID, &bert: ""} {
+		for who, want := range map[*asker]string{&anna: open.ID, &boss: open.ID, &bert: ""} {
 			s := decode[scan.Status](t, (*who)(http.MethodGet, "/api/v1/scanners/"+scanner+"/status", ""), http.StatusOK)
 			if s.Job != want {
 				t.Errorf("status names job %q, want %q", s.Job, want)

@@ -1,21 +1,18 @@
 package node
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
-	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/relay"
 )
 
@@ -32,11 +29,15 @@ type uplink struct {
 	identity *identity.Identity
 	dir      string
 	dialers  []relay.Dialer
-	keeper   *relay.Keeper // nil: the node opens no links
-	changed  chan struct{} // a gateway was joined
+	changed  chan struct{} // another gateway was joined, asked or left
+
+	storing  sync.Mutex // held while gateway.json and gateway change
+	rotating sync.Mutex // held while the node's key changes
 
 	mu      sync.Mutex
+	keeper  *relay.Keeper // nil: the node opens no links
 	gateway *joined
+	asked   *asked     // the gateway whose approval is waited for; nil: none
 	next    int        // address to try
 	up      relay.Kind // "" while no link stands
 }
@@ -55,7 +56,7 @@ func newUplink(n *Node, c Config) (*uplink, error) {
 	}
 	if g != nil {
 		u.gateway = g
-		n.grants.Trust(g.Pin)
+		n.grants.TrustSuccessor(g.Pin, g.first())
 	}
 	return u, nil
 }
@@ -72,85 +73,90 @@ func (n *Node) Join(ctx context.Context, token string) error {
 
 func (u *uplink) join(ctx context.Context, text string) error {
 	if u.dir == "" {
-		return errors.New("this node has no folder to remember a gateway in")
+		return errNoFolder
 	}
 	token, err := access.ParseJoinToken(text)
 	if err != nil {
 		return err
 	}
-	var tried []error
-	for i, address := range token.Addresses {
-		err := u.enrol(ctx, address, token)
-		if err == nil {
-			// The address that answered is the best one.
-			addresses := append([]string{address}, token.Addresses[:i]...)
-			return u.remember(&joined{Addresses: append(addresses, token.Addresses[i+1:]...), Pin: token.Pin})
-		}
-		var refused *problem.Error
-		if errors.As(err, &refused) || ctx.Err() != nil {
+	at := &joined{Addresses: token.Addresses, Pin: token.Pin}
+	address, err := u.ask(ctx, at, http.MethodPost, "/node/join", u.joinRequest(token.Credential(), ""), nil)
+	if err != nil {
+		return err
+	}
+	// The address that answered is the best one.
+	rest := slices.DeleteFunc(slices.Clone(token.Addresses), func(a string) bool { return a == address })
+	return u.remember(&joined{Addresses: append([]string{address}, rest...), Pin: token.Pin})
+}
+
+var errNoFolder = errors.New("this node has no folder to remember a gateway in")
+
+func (u *uplink) joinRequest(token, commit string) api.JoinRequest {
+	return api.JoinRequest{Token: token, Commit: commit, Name: u.node.name, Version: u.node.version, Chain: u.identity.Chain()}
+}
+
+// Leave has the gateway forget the node, if it can be reached, and forgets the gateway.
+// It is silent where there is none.
+func (n *Node) Leave(ctx context.Context) error {
+	u := n.uplink
+	g := u.current()
+	if g == nil {
+		return u.remember(nil) // it may wait for approval
+	}
+	if _, err := u.ask(ctx, g, http.MethodPost, "/node/leave", nil, nil); err != nil {
+		u.log.Warn("the gateway was not told that the node leaves", "error", err)
+	}
+	if err := u.remember(nil); err != nil {
+		return fmt.Errorf("leaving the gateway: %w", err)
+	}
+	return nil
+}
+
+// remember stores the gateway, then uses it; nil forgets it. What was asked of another
+// is void.
+func (u *uplink) remember(g *joined) error {
+	u.storing.Lock()
+	defer u.storing.Unlock()
+	pin, first := "", ""
+	switch {
+	case g != nil:
+		if err := g.write(u.dir); err != nil {
 			return err
 		}
-		tried = append(tried, fmt.Errorf("%s: %w", address, err))
-	}
-	return errors.Join(tried...)
-}
-
-const (
-	joinTime      = 20 * time.Second // for one address
-	maxJoinAnswer = 64 << 10
-)
-
-// enrol asks the gateway at one address.
-func (u *uplink) enrol(ctx context.Context, address string, token access.JoinToken) error {
-	ctx, cancel := context.WithTimeout(ctx, joinTime)
-	defer cancel()
-	client, err := relay.NodeClient(relay.Target{Addr: address, Pin: token.Pin, Identity: u.identity})
-	if err != nil {
-		return err
-	}
-	defer client.CloseIdleConnections()
-	body, err := json.Marshal(api.JoinRequest{Token: token.Credential(), Name: u.node.name, Version: u.node.version})
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+"/api/v1/node/join", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(answer.Body, maxJoinAnswer))
-	if err != nil {
-		return fmt.Errorf("reading the gateway's answer: %w", err)
-	}
-	if answer.StatusCode == http.StatusCreated {
-		return nil
-	}
-	var refused problem.Error
-	if json.Unmarshal(said, &refused) == nil && refused.Code != "" {
-		return &refused
-	}
-	return fmt.Errorf("the gateway answered with status %d", answer.StatusCode)
-}
-
-// remember stores the gateway, then uses it.
-func (u *uplink) remember(g *joined) error {
-	if err := g.write(u.dir); err != nil {
-		return err
+		pin, first = g.Pin, g.first()
+	case u.dir != "":
+		if err := forgetJoined(u.dir); err != nil {
+			return err
+		}
 	}
 	u.mu.Lock()
-	u.gateway, u.next = g, 0
+	asked := u.asked
+	u.gateway, u.asked, u.next = g, nil, 0
 	u.mu.Unlock()
-	u.node.grants.Trust(g.Pin)
+	switch {
+	case asked != nil && g != nil:
+		asked.end(nil)
+	case asked != nil:
+		asked.end(errGatewayLeft)
+	}
+	u.node.grants.TrustSuccessor(pin, first)
+	u.wake()
+	return nil
+}
+
+// wake has serve look again at which gateway there is.
+func (u *uplink) wake() {
 	select {
 	case u.changed <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// current is the gateway that was joined; nil: none.
+func (u *uplink) current() *joined {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.gateway
 }
 
 // state is what GET /service tells of the gateway.
@@ -163,20 +169,20 @@ func (u *uplink) state() (address string, connected bool) {
 	return u.gateway.Addresses[0], u.up != ""
 }
 
-// serve keeps the link for as long as there is a gateway, until ctx ends. Joining
-// another gateway begins anew.
+// serve keeps the link for as long as there is a gateway, and waits for the approval of
+// one that was asked, until ctx ends. Joining another gateway begins anew.
 func (u *uplink) serve(ctx context.Context) {
-	if len(u.dialers) == 0 {
-		return
-	}
 	for ctx.Err() == nil {
 		u.mu.Lock()
-		linked := u.gateway != nil
+		linked, asked := u.gateway != nil && len(u.dialers) > 0, u.asked
 		u.mu.Unlock()
 		keeping, cancel := context.WithCancel(ctx)
 		var kept sync.WaitGroup
 		if linked {
 			kept.Go(func() { u.keep(keeping) })
+		}
+		if asked != nil {
+			kept.Go(func() { u.await(keeping, asked) })
 		}
 		select {
 		case <-u.changed:
@@ -221,7 +227,10 @@ func (u *uplink) target(context.Context) (relay.Target, error) {
 	if u.gateway == nil {
 		return relay.Target{}, errors.New("no gateway was joined")
 	}
-	t := relay.Target{Addr: u.gateway.Addresses[u.next%len(u.gateway.Addresses)], Pin: u.gateway.Pin, Identity: u.identity}
+	t := relay.Target{
+		Addr: u.gateway.Addresses[u.next%len(u.gateway.Addresses)],
+		Pin:  u.gateway.Pin, Next: u.gateway.next(time.Now()), Identity: u.identity,
+	}
 	if u.up == "" {
 		u.next++
 	}

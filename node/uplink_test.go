@@ -27,6 +27,7 @@ import (
 type office struct {
 	*rig
 	gateway *identity.Identity
+	gate    *memlink.Gateway
 	links   chan relay.Link
 	scanner string
 }
@@ -38,9 +39,9 @@ func newOffice(t *testing.T, script func(*fakeBatch) error) *office {
 	id, err := identity.New()
 	need(t, err)
 	o := &office{rig: newRig(t, &fakeWorkers{devices: map[string]*fakeDevice{"one": d}}), gateway: id, links: make(chan relay.Link, 8)}
-	gate := &memlink.Gateway{Key: id.Public(), OnLink: func(l relay.Link) { o.links <- l }}
+	o.gate = &memlink.Gateway{Key: id.Public(), OnLink: func(l relay.Link) { o.links <- l }}
 	need(t, (&joined{Addresses: []string{"gateway.example:18603"}, Pin: id.Pin()}).write(o.dir))
-	o.config = func(c *Config) { c.Dialers = []relay.Dialer{gate.Dialer()} }
+	o.config = func(c *Config) { c.Dialers = []relay.Dialer{o.gate.Dialer()} }
 	o.start().found()
 	o.scanner = d.id(o.node.id)
 	return o
@@ -135,8 +136,8 @@ func TestHello(t *testing.T) {
 		if s := get[api.Service](o.rig, "/api/v1/service"); s.Gateway != "gateway.example:18603" || !s.GatewayConnected {
 			t.Errorf("service = %+v, want the gateway, connected", s)
 		}
-		if o.node.Gateway() != "gateway.example:18603" {
-			t.Errorf("Gateway() = %q", o.node.Gateway())
+		if address, connected := o.node.Gateway(); address != "gateway.example:18603" || !connected {
+			t.Errorf("Gateway() = %q, %v", address, connected)
 		}
 		l.Close("")
 		synctest.Wait()
@@ -257,7 +258,7 @@ func TestJoinRefusals(t *testing.T) {
 	if err := g.node.Join(t.Context(), "platen-join.nonsense"); !errors.Is(err, problem.JoinTokenInvalid.Error()) {
 		t.Errorf("Join with nonsense = %v, want join-token-invalid", err)
 	}
-	if _, connected := g.node.uplink.state(); connected || g.node.Gateway() != "" {
+	if address, connected := g.node.Gateway(); connected || address != "" {
 		t.Error("a refused token is remembered")
 	}
 }

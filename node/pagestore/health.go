@@ -30,6 +30,12 @@ func (s *Store) Health() error {
 	return s.health
 }
 
+// Free is how many bytes the disk has for pages beside the reserve.
+func (s *Store) Free() (int64, error) {
+	free, _, err := room(s.spool)
+	return max(free-s.cfg.Reserve, 0), err
+}
+
 // Room reports whether another page of about expected bytes fits, with as much
 // again and Config.Reserve to spare: problem disk-low if not. Where the disk has
 // failed before it is tried first; ErrStorage if it still fails.

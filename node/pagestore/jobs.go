@@ -72,6 +72,19 @@ func (s *Store) Job(ctx context.Context, id string) (job scan.Job, owner string,
 	return s.withGrowing(j.Job), j.owner, nil
 }
 
+// ReleaseCode returns the code that the job was created with, empty for none and once
+// a device has worked on it. No Job that the store returns has it: it is its owner's.
+func (s *Store) ReleaseCode(ctx context.Context, id string) (code string, err error) {
+	err = s.index.view(ctx).get("SELECT release_code FROM jobs WHERE id = ?", []any{id}, &code)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", problem.NotFound.Error()
+	}
+	if err != nil {
+		return "", readError(ctx, "reading a job", err)
+	}
+	return code, nil
+}
+
 // UpdateJob lets change see and alter the job in one transaction. ID, Scanner,
 // Node, Document, Pages, Growing, Position and Created are the store's and keep
 // their values. A job that ends without Ended gets the present time. change must
@@ -125,7 +138,8 @@ func storeJob(t *tx, was, job scan.Job) error {
 		ms(job.Started) == ms(was.Started) && ms(job.Ended) == ms(was.Ended) && ms(job.Deadline) == ms(was.Deadline) {
 		return nil
 	}
-	_, err = t.exec(`UPDATE jobs SET name = ?, state = ?, reasons = ?, settings = ?, started = ?, ended = ?, deadline = ? WHERE id = ?`,
+	_, err = t.exec(`UPDATE jobs SET name = ?1, state = ?2, reasons = ?3, settings = ?4, started = ?5, ended = ?6, deadline = ?7,
+		release_code = CASE WHEN ?2 IN ('pending', 'pending-held') THEN release_code ELSE '' END WHERE id = ?8`,
 		job.Name, string(job.State), reasons, settings, ms(job.Started), ms(job.Ended), ms(job.Deadline), job.ID)
 	return err
 }

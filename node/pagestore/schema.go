@@ -115,6 +115,16 @@ CREATE TABLE records (
 	expires  INTEGER NOT NULL -- 0: never
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX records_expires ON records (expires) WHERE expires > 0;
+`, `
+ALTER TABLE jobs ADD COLUMN release_code TEXT NOT NULL DEFAULT ''; -- '': it need not wait for its owner
+
+CREATE TABLE scanners (
+	id       TEXT PRIMARY KEY,
+	name     TEXT NOT NULL,    -- '': the device's own
+	location TEXT NOT NULL,    -- '': the node's
+	hold     INTEGER NOT NULL, -- 1: jobs wait until their owner stands at the scanner
+	presence TEXT NOT NULL     -- secret of its sticker
+) STRICT, WITHOUT ROWID;
 `}
 
 // migrate brings the index to the newest schema. The file as it was is kept beside

@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ func TestMigration(t *testing.T) {
 	}
 
 	broken := append(slices.Clone(migrations), "ALTER TABLE jobs ADD COLUMN colour TEXT NOT NULL DEFAULT 'x'; INSERT INTO nowhere VALUES (1)")
-	if _, _, err := open(t.Context(), cfg, broken, nil); err == nil || !strings.Contains(err.Error(), "schema 2") {
+	if _, _, err := open(t.Context(), cfg, broken, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("schema %d", len(migrations)+1)) {
 		t.Fatalf("Open with a migration that fails = %v", err)
 	}
 	s, _ = openTest(t, cfg, nil) // as if nothing had happened
@@ -48,7 +49,7 @@ func TestMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	before := filepath.Join(cfg.Dir, storageDir, indexFile+".v1")
+	before := filepath.Join(cfg.Dir, storageDir, fmt.Sprintf("%s.v%d", indexFile, len(migrations)))
 	if fi, err := os.Stat(before); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("the copy: %v, %v, want it with mode 0600", fi, err)
 	}
@@ -58,8 +59,8 @@ func TestMigration(t *testing.T) {
 	}
 	defer db.Close()
 	var version, jobs int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version != 1 {
-		t.Errorf("the copy has schema %d, %v, want 1", version, err)
+	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version != len(migrations) {
+		t.Errorf("the copy has schema %d, %v, want %d", version, err, len(migrations))
 	}
 	if err := db.QueryRow("SELECT count(*) FROM jobs").Scan(&jobs); err != nil || jobs != 1 {
 		t.Errorf("the copy has %d jobs, %v, want 1", jobs, err)
@@ -68,6 +69,39 @@ func TestMigration(t *testing.T) {
 	_, _, err = Open(t.Context(), cfg)
 	if err == nil || !strings.Contains(err.Error(), "written by a newer Platen") {
 		t.Errorf("Open of a newer folder = %v, want clear words", err)
+	}
+}
+
+// TestMigrationFrom1 opens a folder of the time before scanners had settings.
+func TestMigrationFrom1(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	s, _, err := open(t.Context(), cfg, migrations[:1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, document := scan.NewID(testNode, scan.KindJob), scan.NewID(testNode, scan.KindDocument)
+	if err := s.write(t.Context(), "writing as schema 1", func(t *tx) error {
+		if err := insertDocument(t, document, owner, "old", s.now()); err != nil {
+			return err
+		}
+		_, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created)
+			VALUES (?, ?, ?, ?, 'old', 'pending-held', '["interrupted"]', '{}', 1)`, job, testScanner, owner, document)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ = openTest(t, cfg, nil)
+	if got, whose, err := s.Job(t.Context(), job); err != nil || whose != owner || got.State != scan.JobHeld || got.Name != "old" {
+		t.Errorf("Job = %+v of %s, %v, want the old one", got, whose, err)
+	}
+	if code, err := s.ReleaseCode(t.Context(), job); code != "" || err != nil {
+		t.Errorf("ReleaseCode = %q, %v, want none", code, err)
+	}
+	if got, err := s.Scanner(t.Context(), testScanner); err != nil || got.Hold || got.Name != "" || len(got.Presence) != presenceLength {
+		t.Errorf("Scanner = %+v, %v, want new settings that hold nothing", got, err)
 	}
 }
 

@@ -26,11 +26,17 @@ type NewJob struct {
 	Document string // empty: a new document, named Name
 	Settings scan.Settings
 
+	// Begin brings the job, which is pending, to the state in which it begins; nil: it
+	// stays pending. Its error is a problem, and there is no job then.
+	Begin func(*scan.Job) error
+	// ReleaseCode is kept with the job until a device works on it; empty: none.
+	ReleaseCode string
+
 	Key      string            // the client's idempotency key; empty: none
 	BodyHash [sha256.Size]byte // of the request that Key came with
 }
 
-// CreateJob queues a job in state pending, with a document for its pages. A Key
+// CreateJob makes a job, with a document for its pages. A Key
 // that the owner has used for the scanner before gives the job of that time, as it
 // is now, and replayed; with another BodyHash it is problem idempotency-key-reused,
 // and not-found if that job was deleted since: one key never scans twice.
@@ -113,12 +119,18 @@ func (s *Store) insertJob(t *tx, n NewJob) (scan.Job, error) {
 	} else if err := documentOf(t, n.Document, n.Owner); err != nil {
 		return scan.Job{}, err
 	}
+	if n.Begin != nil {
+		if err := n.Begin(&job); err != nil {
+			return scan.Job{}, err
+		}
+	}
 	reasons, settings, err := jobJSON(job)
 	if err != nil {
 		return scan.Job{}, err
 	}
-	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now)); err != nil {
+	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created, deadline, release_code)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now), ms(job.Deadline), n.ReleaseCode); err != nil {
 		return scan.Job{}, err
 	}
 	if n.Key == "" {

@@ -1,0 +1,66 @@
+package pagestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/platen-scan/platen/proto/scan"
+)
+
+// ScannerSettings are what people decided about a scanner. They outlive its absence.
+type ScannerSettings struct {
+	Name     string // empty: the device's own
+	Location string // empty: the node's
+	Hold     bool   // jobs wait until their owner stands at the scanner
+	Presence string // secret of the sticker at the scanner, never empty
+}
+
+// presenceLength is that of a sticker's secret: 160 bits.
+const presenceLength = 32
+
+// NewPresence makes the secret of a new sticker.
+func NewPresence() string { return scan.RandomText(presenceLength) }
+
+// Scanner returns a scanner's settings. The first call for an ID stores those that it
+// begins with, so that the sticker's secret is the same from then on.
+func (s *Store) Scanner(ctx context.Context, id string) (ScannerSettings, error) {
+	got, err := loadScanner(s.index.view(ctx), id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.UpdateScanner(ctx, id, func(*ScannerSettings) {})
+	}
+	if err != nil {
+		return ScannerSettings{}, readError(ctx, "reading a scanner's settings", err)
+	}
+	return got, nil
+}
+
+// UpdateScanner lets change alter a scanner's settings in one transaction and returns
+// what they are then. change must not call the store.
+func (s *Store) UpdateScanner(ctx context.Context, id string, change func(*ScannerSettings)) (ScannerSettings, error) {
+	var now ScannerSettings
+	err := s.write(ctx, "changing a scanner's settings", func(t *tx) (err error) {
+		now, err = loadScanner(t.view, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			now, err = ScannerSettings{Presence: NewPresence()}, nil
+		}
+		if err != nil {
+			return err
+		}
+		change(&now)
+		_, err = t.exec(`INSERT INTO scanners (id, name, location, hold, presence) VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT (id) DO UPDATE SET name = ?2, location = ?3, hold = ?4, presence = ?5`,
+			id, now.Name, now.Location, now.Hold, now.Presence)
+		return err
+	})
+	if err != nil {
+		return ScannerSettings{}, err
+	}
+	return now, nil
+}
+
+func loadScanner(v view, id string) (got ScannerSettings, err error) {
+	err = v.get("SELECT name, location, hold, presence FROM scanners WHERE id = ?", []any{id},
+		&got.Name, &got.Location, &got.Hold, &got.Presence)
+	return got, err
+}

@@ -3,21 +3,22 @@
  * app without Go. It can be told to have faults (POST /mock, see Faults). Never part of a build.
  *
  *     npm run dev                        a node at http://localhost:18700
- *     npm run dev -- --gateway --pair    a gateway that asks for a code (12345678)
+ *     npm run dev -- --gateway --pair    a gateway that asks for a code (K7QM-2X9P)
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
-import type { Capabilities, Document, DocumentPage, Job, Node, Page, Pairing, PlatenEvent, Scanner, Session, Settings } from '@platen/sdk';
+import type { Capabilities, Document, DocumentPage, Job, Page, PlatenEvent, Role, Scanner, Settings } from '@platen/sdk';
+import { Access, type AccessState, type Answer } from './access.js';
 import { papers, type Sheet } from './papers.js';
 import { pdf } from './pdf.js';
 
 export interface MockOptions {
   port?: number;
   gateway?: boolean;
-  /** Ask for a code: 12345678, or the secret "secret-of-the-mock-service". */
+  /** Ask for a code: see access.ts. */
   pair?: boolean;
   /** Milliseconds a page takes. */
   pace?: number;
@@ -37,7 +38,12 @@ interface Faults {
   problem: { code: string; status: number } | null;
   scanners: 'three' | 'one' | 'none' | 'looking' | 'offline';
   unknownHeight: boolean;
-  nodes: 'two' | 'none';
+  nodes: 'some' | 'none';
+  /** The role of whoever is signed in, and whether they are a person with a name. */
+  role: Role | null;
+  named: boolean;
+  /** Jobs wait until their owner stands at the scanner. */
+  hold: boolean;
 }
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -55,24 +61,29 @@ interface StoredPage {
 export async function startMock(options: MockOptions = {}): Promise<{ url: string; close(): Promise<void>; server: Server }> {
   const sheets = await papers();
   const pace = options.pace ?? 1600;
-  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'two' };
+  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'some', role: null, named: false, hold: false };
   const jobs = new Map<string, Job>();
   const pages = new Map<string, StoredPage>();
   const documents = new Map<string, Document>();
   const keys = new Map<string, string>();
-  const pairings = new Map<string, Pairing & { state: Pairing['state'] }>();
   const wake = new Map<string, () => void>();
   const streams = new Set<{ job: string | undefined; response: ServerResponse }>();
   const log: PlatenEvent[] = [];
-  let session: Session | undefined = options.pair ? undefined : { id: 'loopback', role: 'admin', created: now(), expires: '2027-01-01T00:00:00.000Z' };
+  const access = new Access(
+    { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
+    options.pair ? undefined : { id: 'loopback', role: 'admin', kind: 'loopback', created: now(), expires: '2027-01-01T00:00:00.000Z' },
+  );
   let seq = 0;
   const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
+  const places = ['Reception', '2nd floor, copy room', ''];
+  let presence = 'presence-of-the-mock-scanner';
   const ids = names.map(() => id('s'));
   const busy = new Map<string, string>();
 
   const scanner = (i: number): Scanner => ({
-    id: ids[i]!, node: nodeID, nodeName: i === 0 ? 'Reception' : 'Archive', name: names[i]!, driver: 'virtual', location: ['Reception', '2nd floor, copy room', ''][i]!,
-    sources: ['platen', 'adf', 'adf-duplex'],
+    id: ids[i]!, node: nodeID, nodeName: i === 0 ? 'Reception' : 'Archive', name: names[i]!, driver: 'virtual', location: places[i]!,
+    sources: ['platen', 'adf', 'adf-duplex'], hold: faults.hold,
+    may: ['admin', 'operator'].includes(access.state.session?.role ?? '') ? ['see', 'scan', 'configure'] : i === 1 ? ['see'] : ['see', 'scan'],
     status: faults.scanners === 'offline' || i === 2 ? { state: 'offline', feeder: 'unknown', waiting: 0, since: new Date(Date.now() - 3_000_000).toISOString() }
       : busy.has(ids[i]!) ? { state: 'processing', feeder: faults.feeder, waiting: 0, since: now() }
       : i === 1 ? { state: 'stopped', reasons: ['cover-open'], feeder: 'empty', waiting: 0, since: now() }
@@ -96,11 +107,6 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     ],
     defaults: { source: 'adf', mode: 'color', depth: 8, resolution: 300, pages: 0, format: 'jpeg', quality: 85 },
   };
-  const fleet: Node[] = [
-    { id: nodeID, name: 'Reception', state: 'online', since: now(), version: '0.1.0', road: 'quic', scanners: 2, joined: now() },
-    { id: random(28), name: 'Archive', state: 'offline', since: new Date(Date.now() - 7_200_000).toISOString(), version: '0.1.0', scanners: 1, joined: now() },
-  ];
-
   function emit(event: Omit<PlatenEvent, 'id'>, job?: string): void {
     const full = { id: `7.${++seq}`, ...event };
     log.push(full);
@@ -118,6 +124,13 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
   }
 
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  function release(job: Job): void {
+    delete job.reasons;
+    delete job.releaseCode;
+    delete job.deadline;
+    void run(job);
+  }
 
   async function run(job: Job): Promise<void> {
     const { settings } = job;
@@ -236,37 +249,46 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
 
   async function api(request: IncomingMessage, response: ServerResponse, path: string, query: URLSearchParams, body: any): Promise<void> {
     const { method } = request;
-    const route = `${method} ${path.replace(/[a-z2-7]{16}-[a-z][a-z2-7]{20}|[a-z2-7]{28}|[a-z2-7]{20}|(?<=pages\/)\d+/g, ':')}`;
+    const route = `${method} ${path.replace(/[a-z2-7]{16}-[a-z][a-z2-7]{20}|[a-z2-7]{28}|[a-z2-7]{20}|(?<=pages\/)\d+|(?<=device-grants\/)\w+/g, ':')}`;
     const part = path.split('/');
     if (faults.problem) return problem(response, faults.problem.status, faults.problem.code);
+    const { session } = access.state;
     if (route === 'GET /service') {
       return json(response, 200, { product: 'platen', api: '1', ...(session ? { role: options.gateway ? 'gateway' : 'node', version: '0.1.0', id: nodeID, name: options.gateway ? 'Contoso scans' : 'Reception' } : {}) });
     }
-    if (route === 'POST /sessions') {
-      if (body.code !== '12345678' && body.secret !== 'secret-of-the-mock-service') return problem(response, 403, body.code === '99999999' ? 'pairing-used' : 'pairing-wrong');
-      session = { id: random(20), role: 'admin', device: body.device, created: now(), expires: '2027-01-01T00:00:00.000Z' };
-      return json(response, 201, { ...session, check: '♞♣☂⚓' });
+    const open = access.open(route, body);
+    if (!open && !session) return problem(response, 401, 'session-required');
+    const answer: Answer | undefined = faults.nodes === 'none' && route === 'GET /nodes' ? [200, { items: [] }] : (open ?? access.answer(route, part, body));
+    if (answer) {
+      if (!Array.isArray(answer)) return problem(response, answer.status, answer.code);
+      if (answer[0] === 204) return void response.writeHead(204).end();
+      return json(response, answer[0], answer[1]);
     }
-    if (!session) return problem(response, 401, 'session-required');
     const job = jobs.get(part[2]!);
     const document = documents.get(part[2]!);
     switch (route) {
-      case 'GET /sessions/current': return json(response, 200, session);
-      case 'DELETE /sessions/current': session = undefined; return void response.writeHead(204).end();
-      case 'GET /sessions': return json(response, 200, { items: [session, { id: random(20), role: 'user', device: 'Pixel 7, Chrome', created: now(), expires: now() }] });
-      case 'DELETE /sessions/:': return void response.writeHead(204).end();
-      case 'POST /pairings': {
-        const made: Pairing = { id: random(20), role: body.role, state: 'open', expires: new Date(Date.now() + 180_000).toISOString(), code: '12345678', secret: 'secret-of-the-mock-service', url: 'https://192.168.1.20:18623/#pair=secret-of-the-mock-service&ca=4fX2', check: '♞♣☂⚓' };
-        pairings.set(made.id, made);
-        setTimeout(() => (made.state = 'used'), 20_000).unref();
-        return json(response, 201, made);
-      }
-      case 'GET /pairings/:': { const p = pairings.get(part[2]!); return p ? json(response, 200, { ...p, code: undefined, secret: undefined, url: undefined }) : problem(response, 404, 'not-found'); }
-      case 'DELETE /pairings/:': pairings.delete(part[2]!); return void response.writeHead(204).end();
       case 'GET /scanners':
         return json(response, 200, faults.scanners === 'none' ? { items: [] } : faults.scanners === 'looking' ? { items: [], looking: true }
           : { items: (faults.scanners === 'one' || faults.scanners === 'offline' ? [0] : [0, 1, 2]).map(scanner), ...(options.gateway ? { incomplete: [{ node: random(28), name: 'Warehouse', since: now() }] } : {}) });
       case 'GET /scanners/:': { const i = ids.indexOf(part[2]!); return i < 0 ? problem(response, 404, 'not-found') : json(response, 200, scanner(i)); }
+      case 'PATCH /scanners/:': {
+        const i = ids.indexOf(part[2]!);
+        if (body.name !== undefined) names[i] = body.name || 'Virtual scanner';
+        if (body.location !== undefined) places[i] = body.location;
+        if (body.hold !== undefined) faults.hold = body.hold;
+        emit({ type: 'device-state', scanner: scanner(i) });
+        return json(response, 200, scanner(i));
+      }
+      case 'GET /scanners/:/sticker':
+      case 'POST /scanners/:/sticker':
+        if (route.startsWith('POST')) presence = random(20);
+        return json(response, 200, { presence, path: `/scanners/${part[2]}#at=${presence}` });
+      case 'POST /scanners/:/release': {
+        const held = [...jobs.values()].find((j) => j.state === 'pending-held' && j.releaseCode === body.code);
+        if (!held) return problem(response, 403, 'release-wrong');
+        release(held);
+        return void response.writeHead(204).end();
+      }
       case 'GET /scanners/:/capabilities': await sleep(60); return json(response, 200, capabilities);
       case 'GET /scanners/:/status': return json(response, 200, scanner(ids.indexOf(part[2]!)).status);
       case 'POST /scanners/:/jobs': {
@@ -285,6 +307,11 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         const made: Job = { id: id('j'), scanner: part[2]!, node: nodeID, document: target.id, state: 'pending', settings, pages: 0, created: now(), position: 1 };
         jobs.set(made.id, made);
         keys.set(key, made.id);
+        if (faults.hold) {
+          delete made.position;
+          Object.assign(made, { state: 'pending-held', reasons: ['held-for-owner'], releaseCode: '482913', deadline: new Date(Date.now() + 3_600_000).toISOString() });
+          return json(response, 201, made);
+        }
         json(response, 201, made);
         setTimeout(() => {
           delete made.position;
@@ -292,7 +319,12 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         }, 50);
         return;
       }
-      case 'GET /jobs': return json(response, 200, { items: [...jobs.values()].reverse() });
+      case 'POST /jobs/:/release':
+        if (job?.state !== 'pending-held') return problem(response, 409, 'job-wrong-state');
+        if (body.presence ? body.presence !== presence : !['admin', 'operator'].includes(session!.role)) return problem(response, 403, 'release-wrong');
+        release(job);
+        return json(response, 200, job);
+      case 'GET /jobs': return json(response, 200, { items: [...jobs.values()].reverse().filter((j) => (query.get('state') ?? j.state) === j.state && (query.get('scanner') ?? j.scanner) === j.scanner) });
       case 'GET /jobs/:': return job ? json(response, 200, job) : problem(response, 404, 'not-found');
       case 'POST /jobs/:/cancel':
       case 'POST /jobs/:/finish':
@@ -300,6 +332,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         if (!job) return problem(response, 404, 'not-found');
         if (job.ended || (part[3] === 'resume' && job.state !== 'processing-stopped')) return problem(response, 409, 'job-wrong-state');
         if (part[3] !== 'resume') (job as { asked?: string | undefined }).asked = part[3];
+        if (job.state === 'pending-held') setJob(job, { state: 'canceled', reasons: ['canceled-by-user'], ended: now() });
         const { asked, ...shown } = job as Job & { asked?: string };
         json(response, 200, shown);
         wake.get(job.id)?.();
@@ -340,17 +373,6 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         const file = pdf(document.pages.map((p) => ({ ...pages.get(`${p.job}/${p.n}`)!.sheet, ...(p.rotate ? { rotate: p.rotate } : {}) })));
         return void response.writeHead(200, { 'Content-Type': 'application/pdf', 'Content-Length': file.length, ...(query.has('download') ? { 'Content-Disposition': 'attachment; filename="scan.pdf"' } : {}) }).end(file);
       }
-      case 'GET /nodes': return json(response, 200, { items: faults.nodes === 'none' ? [] : fleet });
-      case 'PATCH /nodes/:': { const n = fleet.find((x) => x.id === part[2])!; n.name = body.name; return json(response, 200, n); }
-      case 'DELETE /nodes/:': fleet.find((x) => x.id === part[2])!.state = 'revoked'; return void response.writeHead(204).end();
-      case 'POST /join-tokens':
-        setTimeout(() => {
-          const joined: Node = { id: random(28), name: 'Front desk', state: 'online', since: now(), version: '0.1.0', road: 'tcp', scanners: 1, joined: now() };
-          fleet.push(joined);
-          emit({ type: 'node-state', node: joined });
-        }, 9000).unref();
-        return json(response, 201, { id: random(20), expires: new Date(Date.now() + 600_000).toISOString(), token: `platen-join.${Buffer.from(JSON.stringify({ a: ['192.168.1.20:18623'], p: random(43), i: random(20), s: random(26) })).toString('base64url')}` });
-      case 'DELETE /join-tokens/:': return void response.writeHead(204).end();
       default: return problem(response, 404, 'not-found');
     }
   }
@@ -364,7 +386,13 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     request.on('data', (chunk) => (text += String(chunk)));
     request.on('end', () => {
       if (url.pathname === '/mock') {
-        Object.assign(faults, JSON.parse(text));
+        const told = JSON.parse(text) as Partial<Faults & AccessState>;
+        Object.assign(faults, told);
+        for (const key of ['people', 'anyOrigin', 'provider'] as const) if (key in told) Object.assign(access.state, { [key]: told[key] });
+        const { session } = access.state;
+        if (session && faults.role) session.role = faults.role;
+        if (session && faults.named) Object.assign(session, { id: random(20), kind: 'pairing', user: access.users[0]!.id, name: access.users[0]!.name, device: 'Test browser' });
+        faults.named = false;
         if (faults.down) {
           for (const s of streams) s.response.destroy();
         } else emit({ type: 'device-state', scanner: scanner(0) });
@@ -378,6 +406,11 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
           response.destroy();
         });
         return;
+      }
+      if (url.pathname === '/mock-provider') {
+        const state = url.searchParams.get('state')!;
+        const said = access.state.provider === 'denied' ? { error: 'access_denied', state } : { code: 'code-of-the-provider', state };
+        return void response.writeHead(302, { Location: `/sign-in/done?${new URLSearchParams(said)}` }).end();
       }
       const file = join(dist, url.pathname);
       const found = extname(url.pathname) && existsSync(file) ? file : extname(url.pathname) ? undefined : join(dist, 'index.html');

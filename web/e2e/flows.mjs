@@ -14,7 +14,7 @@ import { loadMock } from './mock.mjs';
 const { values: given } = parseArgs({ options: { only: { type: 'string' } } });
 const { startMock, end } = await loadMock();
 const checks = [];
-const check = (name, run) => checks.push({ name, run });
+const check = (name, run, service = {}) => checks.push({ name, run, service });
 
 const scanned = async ({ page }) => {
   await page.waitForURL(/\/documents\//);
@@ -288,10 +288,268 @@ check('the name becomes the file’s', async ({ page }) => {
   rmSync(folder, { recursive: true });
 });
 
+check('a typed code signs in, as it is printed', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/scanners`);
+  const field = page.locator('input[name=code]');
+  await field.pressSequentially('k7qm2x9');
+  assert.equal(await field.inputValue(), 'K7QM-2X9');
+  assert.ok(await page.locator('button[type=submit]').isDisabled());
+  // A symbol in the middle leaves the caret behind it.
+  await field.fill('');
+  await field.pressSequentially('7qm2x9');
+  await field.press('Home');
+  await field.pressSequentially('k');
+  assert.equal(await field.inputValue(), 'K7QM-2X9');
+  assert.equal(await field.evaluate((e) => e.selectionStart), 1);
+  await field.fill(' k7qm 2x9p\n');
+  assert.equal(await field.inputValue(), 'K7QM-2X9P');
+  await page.locator('button[type=submit]').click();
+  await page.locator('[data-scanner]').first().waitFor();
+  assert.equal(new URL(page.url()).pathname, '/scanners');
+}, { pair: true });
+
+check('a link signs in only when tapped, and its secret leaves the address', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/#pair=secret-of-the-mock-service`);
+  await page.reload();
+  await page.locator('[data-action=redeem]').waitFor();
+  assert.equal((await fetch(`${mock.url}/api/v1/sessions/current`)).status, 401);
+  await page.locator('[data-action=redeem]').click();
+  await page.locator('.scanner-hero, [data-scanner]').first().waitFor();
+  assert.ok(!page.url().includes('secret'));
+}, { pair: true });
+
+check('the office’s sign-in leads back to where one was, and leaves nothing in the address', async ({ page, mock }) => {
+  const addresses = [];
+  page.on('framenavigated', (frame) => addresses.push(frame.url()));
+  await page.goto(`${mock.url}/documents?x=1#menu`);
+  await page.locator('[data-action=oidc]').click();
+  await page.waitForURL(/\/documents\?x=1#menu$/);
+  await page.locator('dialog[open]').waitFor();
+  const at = addresses.findIndex((a) => a.includes('code='));
+  assert.ok(at >= 0 && addresses.slice(at + 1).some((a) => a.endsWith('/sign-in/done')), addresses.join(' '));
+  await page.goBack().catch(() => {});
+  assert.ok(!page.url().includes('code='), page.url());
+}, { pair: true });
+
+check('the office’s refusal is said, and a strange answer opens nothing', async ({ page, mock, tell }) => {
+  await tell({ provider: 'denied' });
+  await page.goto(`${mock.url}/documents`);
+  await page.locator('[data-action=oidc]').click();
+  await page.locator('[data-action=again]').waitFor();
+  assert.match(await page.locator('.empty').textContent(), /canceled/);
+  await page.locator('[data-action=again]').click();
+  await page.waitForURL(/\/documents$/);
+  await page.goto(`${mock.url}/sign-in/done?code=of-somebody-else&state=x`);
+  await page.locator('[role=alert]').waitFor();
+  assert.match(await page.locator('[role=alert]').textContent(), /flow-expired/);
+  assert.equal(new URL(page.url()).search, '');
+}, { pair: true });
+
+check('a passkey is added, signs in, and is removed', async ({ page, mock, context }) => {
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('WebAuthn.enable');
+  await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+  await page.goto(`${mock.url}/account`);
+  await page.locator('input[name=code]').fill('K7QM2X9P');
+  await page.locator('button[type=submit]').click();
+  await page.locator('[data-session]').first().waitFor();
+  await fetch(`${mock.url}/mock`, { method: 'POST', body: JSON.stringify({ named: true }) });
+  await page.reload();
+  await page.locator('[data-action=add-passkey]').click();
+  await page.locator('[data-passkey]').waitFor();
+  await page.locator('[data-action=add-passkey]:enabled').click(); // it is there already
+  await page.locator('.toast', { hasText: 'already' }).waitFor();
+  assert.equal(await page.locator('[data-passkey]').count(), 1);
+  await page.getByRole('button', { name: 'Sign out' }).last().click();
+  await page.locator('[data-action=passkey]').click();
+  await page.locator('[data-passkey]').waitFor();
+  await page.locator('[data-passkey] .button').click();
+  await page.locator('[data-action=confirm]').click();
+  await page.locator('[data-passkey]').waitFor({ state: 'detached' });
+}, { pair: true });
+
+check('a web page is allowed by a person only, and only if its origin is exact', async ({ page, mock }) => {
+  const origins = async () => (await (await fetch(`${mock.url}/api/v1/origins`)).json()).items.map((o) => o.origin);
+  const before = await origins();
+  for (const bad of ['https://shop.example/', 'https://user@shop.example', 'HTTPS://shop.example', 'https://shop.example:443', 'null', 'javascript:alert(1)', 'https://', '*', mock.url]) {
+    await page.goto(`${mock.url}/allow#origin=${encodeURIComponent(bad)}`);
+    await page.reload();
+    await page.locator('.empty').waitFor();
+    assert.equal(await page.locator('[data-action=allow]').count(), 0, bad);
+  }
+  await page.goto(`${mock.url}/allow#origin=${encodeURIComponent('https://returns.example:8443')}`);
+  await page.reload();
+  await page.locator('[data-origin="https://returns.example:8443"]').waitFor();
+  assert.ok(await page.locator('[data-action=allow]').isDisabled(), 'a tap that was meant for the page before must not allow');
+  assert.deepEqual(await origins(), before);
+  await page.locator('[data-action=allow]:enabled').click();
+  await page.locator('[role=status] .empty').waitFor();
+  assert.deepEqual(await origins(), [...before, 'https://returns.example:8443']);
+});
+
+check('a page that asks before one is signed in still asks afterwards', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/allow#origin=https%3A%2F%2Freturns.example`);
+  await page.locator('input[name=code]').fill('K7QM2X9P');
+  await page.locator('button[type=submit]').click();
+  await page.locator('[data-origin="https://returns.example"]').waitFor();
+}, { pair: true });
+
+check('who is no administrator cannot allow a page', async ({ page, mock, tell }) => {
+  await tell({ role: 'user' });
+  await page.goto(`${mock.url}/allow#origin=https%3A%2F%2Freturns.example`);
+  await page.reload();
+  await page.locator('[role=alert]').waitFor();
+  assert.equal(await page.locator('[data-action=allow]').count(), 0);
+});
+
+check('a program is let in by its code, or refused', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/device`);
+  await page.locator('input[name=user-code]').fill('prgm-3333');
+  await page.locator('button[type=submit]').click();
+  await page.locator('[role=alert]').waitFor();
+  await page.locator('input[name=user-code]').fill('prgm-4444');
+  await page.locator('button[type=submit]').click();
+  assert.match(await page.locator('main').textContent(), /platen on reception-pc.*192\.168\.1\.31/s);
+  await page.locator('[data-action=refuse]').click();
+  await page.locator('.empty', { hasText: 'refused' }).waitFor();
+  assert.equal((await fetch(`${mock.url}/api/v1/device-grants/PRGM4444`)).status, 404);
+});
+
+check('a person is added, found, locked and deleted', async ({ page, mock, tell }) => {
+  await tell({ people: 'many' });
+  await page.goto(`${mock.url}/people`);
+  await page.locator('input[type=search]').fill('sales');
+  assert.deepEqual(await page.locator('[data-person]').evaluateAll((rows) => rows.map((r) => r.dataset.person)), ['Aylin Demir']);
+  await page.locator('input[type=search]').fill('');
+  await page.locator('[data-action=add-person]').click();
+  await page.locator('dialog[open] input').first().fill('Nora Falk');
+  await page.locator('dialog[open] select').selectOption('operator');
+  await page.locator('dialog[open] input').nth(1).fill(' Post , Post, Ground floor ');
+  await page.locator('[data-action=save]').click();
+  assert.equal(await page.locator('[data-code]').textContent(), 'K7QM-2X9P');
+  await page.locator('.sheet-foot .primary').click();
+  const nora = async () => (await (await fetch(`${mock.url}/api/v1/users`)).json()).items.find((u) => u.name === 'Nora Falk');
+  assert.deepEqual((await nora()).groups, ['Post', 'Ground floor']);
+  await page.locator('[data-person="Nora Falk"]').click();
+  await page.locator('[data-option=locked] input').check();
+  await page.locator('[data-action=save]').click();
+  await page.locator('[data-person="Nora Falk"]', { hasText: 'Locked out' }).waitFor();
+  await page.locator('[data-person="Nora Falk"]').click();
+  await page.locator('[data-action=delete-person]').click();
+  await page.locator('[data-action=confirm]').click();
+  await page.locator('[data-person="Nora Falk"]').waitFor({ state: 'detached' });
+  // The last administrator stays one.
+  await page.locator('[data-person="Maria Weber"]').click();
+  await page.locator('dialog[open] select').selectOption('user');
+  await page.locator('[data-action=save]').click();
+  await page.locator('.toast', { hasText: 'last administrator' }).waitFor();
+});
+
+check('a scanner is kept for some', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/permissions`);
+  await page.locator('[data-action=add-permission]').click();
+  await page.locator('select[name=who]').selectOption({ label: 'Ground floor' });
+  await page.locator('select[name=where]').selectOption({ index: 1 });
+  await page.locator('[data-action=save]').click();
+  await page.locator('[data-permission]', { hasText: 'Group Ground floor' }).waitFor();
+  const [rule] = (await (await fetch(`${mock.url}/api/v1/permissions`)).json()).items;
+  assert.equal(rule.group, 'Ground floor');
+  assert.match(rule.scanner, /^[a-z2-7]{16}-s/);
+  assert.deepEqual(rule.actions, ['see', 'scan']);
+  assert.deepEqual(Object.keys(rule).sort(), ['actions', 'group', 'id', 'scanner']);
+  await page.locator('[data-permission] .button').click();
+  await page.locator('.empty').waitFor();
+});
+
+check('a node is approved after its symbols were compared, trusted again, drained and found', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/nodes`);
+  await page.locator('[data-action=approve]').click();
+  assert.equal(await page.locator('dialog[open] .check').getAttribute('aria-label'), 'K 7 Q M');
+  await page.locator('[data-action=they-match]').click();
+  await page.locator('[data-node="Copy room PC"]', { hasText: 'Connected' }).waitFor();
+  assert.equal(await page.locator('[data-waiting]').count(), 0);
+  await page.locator('[data-node=Laboratory]').click();
+  await page.locator('[data-action=reinstate]').click();
+  await page.locator('[data-node=Laboratory]', { hasText: 'Offline' }).waitFor();
+  await page.locator('[data-node=Reception]').click();
+  await page.locator('[data-option=draining] input').check();
+  await page.locator('[data-action=save]').click();
+  await page.locator('[data-node=Reception]', { hasText: 'Finishing' }).waitFor();
+  await page.locator('select[name=show]').selectOption('draining');
+  assert.deepEqual(await page.locator('[data-node]').evaluateAll((rows) => rows.map((r) => r.dataset.node)), ['Reception', 'Warehouse']);
+  await page.reload();
+  await page.locator('[data-node]').first().waitFor();
+  assert.equal(await page.locator('[data-node]').count(), 2);
+}, { gateway: true });
+
+check('“Not mine” keeps a node out', async ({ page, mock }) => {
+  await page.goto(`${mock.url}/nodes`);
+  await page.locator('[data-action=approve]').click();
+  await page.locator('[data-action=not-mine]').click();
+  await page.locator('[data-node="Copy room PC"]', { hasText: 'Blocked' }).waitFor();
+}, { gateway: true });
+
+check('a held scan starts when its owner scans the sticker', async ({ page, mock, tell }) => {
+  await tell({ hold: true, role: 'user' });
+  await page.reload();
+  await chooseScanner(page, 'Virtual scanner');
+  await page.locator('[data-preset=document]:enabled').click();
+  await page.locator('[data-held]').waitFor();
+  assert.equal(await page.locator('[data-code]').textContent(), '482 913');
+  const [job] = await jobs(mock);
+  await page.goto(`${mock.url}/scanners/${job.scanner}#at=another-sticker`);
+  await page.locator('[data-action=start-held]').click();
+  await page.locator('.toast', { hasText: 'No scan waits here' }).waitFor();
+  assert.equal((await jobs(mock))[0].state, 'pending-held');
+  await page.goto(`${mock.url}/scanners/${job.scanner}#at=presence-of-the-mock-scanner`);
+  await page.locator('[data-action=start-held]').click();
+  await scanned({ page });
+  assert.ok(!page.url().includes('at='));
+});
+
+check('who stands at the scanner scans at once', async ({ page, mock, tell }) => {
+  await tell({ hold: true, role: 'user' });
+  await page.reload();
+  await chooseScanner(page, 'Virtual scanner');
+  const address = page.url();
+  await page.goto(`${address}#at=presence-of-the-mock-scanner`);
+  await page.locator('.banner.ok').waitFor();
+  assert.equal(page.url(), address);
+  await page.locator('[data-preset=document]:enabled').click();
+  await scanned({ page });
+  assert.equal((await jobs(mock))[0].state, 'completed');
+});
+
+check('a kiosk starts a held scan by its code', async ({ page, mock, tell }) => {
+  await tell({ hold: true, role: 'kiosk' });
+  await page.reload();
+  await chooseScanner(page, 'Virtual scanner');
+  const scanner = page.url().split('/').at(-1);
+  await fetch(`${mock.url}/api/v1/scanners/${scanner}/jobs`, { method: 'POST', headers: { 'Idempotency-Key': 'prepared-at-the-desk' }, body: JSON.stringify({ settings: { source: 'adf', resolution: 300 } }) });
+  await page.locator('[data-action=have-code]').click();
+  for (const digit of '482910') await page.locator('.pad').getByRole('button', { name: digit, exact: true }).click();
+  await page.locator('[data-action=start-code]').click();
+  await page.locator('dialog[open] [role=alert]').waitFor();
+  for (const digit of '482913') await page.locator('.pad').getByRole('button', { name: digit, exact: true }).click();
+  await page.locator('[data-action=start-code]').click();
+  await page.locator('dialog[open]').waitFor({ state: 'detached' });
+  await eventually(async () => (await jobs(mock))[0].state, 'completed');
+});
+
+check('a held scan can be canceled', async ({ page, mock, tell }) => {
+  await tell({ hold: true });
+  await chooseScanner(page, 'Virtual scanner');
+  await page.locator('[data-preset=document]:enabled').click();
+  await page.locator('[data-held]').waitFor();
+  await page.locator('[data-action=cancel]').click();
+  await page.locator('[data-preset]').first().waitFor();
+  assert.equal((await jobs(mock))[0].state, 'canceled');
+});
+
 let failed = 0;
 const chosen = checks.filter((c) => !given.only || c.name.includes(given.only));
-for (const { name, run } of chosen) {
-  const mock = await startMock({ pace: 300 });
+for (const { name, run, service } of chosen) {
+  const mock = await startMock({ pace: 300, ...service });
   const phone = await launch();
   phone.page.setDefaultTimeout(20_000);
   const tell = (state) => fetch(`${mock.url}/mock`, { method: 'POST', body: JSON.stringify(state) });

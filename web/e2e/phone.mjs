@@ -237,6 +237,6 @@ export async function main(body) {
     print(JSON.stringify(result));
   } catch (error) {
     process.stderr.write(`${error?.stack ?? error}\n`);
-    process.exitCode = 1;
+    process.exit(1); // takes the browser along
   }
 }

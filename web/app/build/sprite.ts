@@ -5,10 +5,10 @@ import type { Plugin } from 'vite';
 /** The icons taken from lucide-static. Those that it lacks are drawn in app/icons on the same grid. */
 export const lucide = [
   'arrow-left', 'arrow-left-to-line', 'arrow-right', 'arrow-right-to-line', 'arrow-up-down', 'check', 'chevron-left',
-  'chevron-right', 'circle-alert', 'circle-check', 'clock', 'contrast', 'copy', 'download', 'ellipsis-vertical', 'file-text',
-  'files', 'hard-drive', 'image', 'info', 'key-round', 'languages', 'log-out', 'minus', 'pencil', 'plus', 'refresh-cw',
-  'rotate-cw', 'server', 'share-2', 'sliders-horizontal', 'smartphone', 'square', 'square-check-big', 'trash-2',
-  'triangle-alert', 'undo-2', 'wifi-off', 'x', 'zoom-in', 'zoom-out',
+  'chevron-right', 'circle-alert', 'circle-check', 'clock', 'contrast', 'copy', 'delete', 'download', 'ellipsis-vertical', 'file-text',
+  'files', 'globe', 'hard-drive', 'image', 'info', 'key-round', 'languages', 'lock', 'log-out', 'minus', 'pencil', 'plus', 'printer',
+  'qr-code', 'refresh-cw', 'rotate-cw', 'server', 'settings', 'share-2', 'sliders-horizontal', 'smartphone', 'square',
+  'square-check-big', 'terminal', 'trash-2', 'triangle-alert', 'undo-2', 'user-round', 'users-round', 'wifi-off', 'x', 'zoom-in', 'zoom-out',
 ] as const;
 
 export const own = ['both-sides', 'cover', 'feeder', 'glass', 'jam', 'next-sheet', 'scanner', 'turn-stack'] as const;

@@ -1,4 +1,4 @@
-import { PlatenClient } from '@platen/sdk';
+import { PlatenAdmin, PlatenClient } from '@platen/sdk';
 
 let signedOut: (code: string) => void = () => {};
 
@@ -15,3 +15,6 @@ export const platen = new PlatenClient({
     return response;
   },
 });
+
+/** People, access and nodes at the same service. */
+export const admin = new PlatenAdmin(platen);

@@ -3,23 +3,28 @@ import { useEffect, useErrorBoundary } from 'preact/hooks';
 import { t, useLanguage } from './i18n/index.js';
 import { explain } from './i18n/words.js';
 import { match, navigate, useRoute } from './router.js';
-import { ConnectScreen } from './screens/connect.js';
 import { DocumentScreen } from './screens/document.js';
 import { DocumentsScreen } from './screens/documents.js';
 import { HomeScreen } from './screens/home.js';
 import { LiveScreen } from './screens/live.js';
-import { NodesScreen } from './screens/nodes.js';
-import { linkOf, PairScreen } from './screens/pair.js';
 import { Pill } from './screens/pill.js';
 import { ScannerScreen } from './screens/scanner.js';
 import { ScannersScreen } from './screens/scanners.js';
+import { SignInDone } from './screens/signin-done.js';
+import { SignInScreen } from './screens/signin.js';
+import { linkOf } from './signin/link.js';
+import { doneAt } from './signin/oidc.js';
 import { findRunningJob } from './store/live.js';
 import { session, start } from './store/session.js';
 import { useStore } from './store/store.js';
 import { Empty, useAfter } from './ui/bits.js';
 import { Button } from './ui/button.js';
 import { Screen } from './ui/frame.js';
+import { lazy } from './ui/lazy.js';
 import { Toasts } from './ui/toast.js';
+
+const Admin = lazy(() => import('./admin/index.js').then((m) => m.AdminScreens));
+const Setup = lazy(() => import('./setup/index.js').then((m) => m.Setup));
 
 export function App() {
   useLanguage(); // everything is drawn anew in another language
@@ -41,16 +46,16 @@ function Gate() {
   }, [inside]);
   useEffect(() => {
     // Already signed in: the link has nothing to do, and its secret need not stay in the address.
-    if (inside && linkOf(route.hash)) navigate('/', { replace: true });
-    else if (inside && route.path === '/pair') navigate('/', { replace: true });
+    if (inside && (linkOf(route.hash) || route.path === '/pair')) navigate(route.path === '/pair' ? '/' : route.path, { replace: true });
   }, [inside, route.path, route.hash]);
+  if (route.path === doneAt) return <SignInDone />;
   switch (now.state) {
     case 'starting':
       return <Starting />;
     case 'unreachable':
       return <Unreachable error={now.error} />;
     case 'out':
-      return <PairScreen hash={route.hash} />;
+      return <SignInScreen hash={route.hash} />;
     case 'in':
       return <><Screens path={route.path} /><Pill path={route.path} /></>;
   }
@@ -61,6 +66,7 @@ function Screens({ path }: { path: string }) {
   const scanner = id('/scanners/:');
   const job = id('/jobs/:');
   const document = id('/documents/:');
+  if (id('/scanners/:/sticker')) return <Admin path={path} />;
   if (scanner) return <ScannerScreen key={scanner} id={scanner} />;
   if (job) return <LiveScreen key={job} id={job} />;
   if (document) return <DocumentScreen key={document} id={document} />;
@@ -72,10 +78,19 @@ function Screens({ path }: { path: string }) {
       return <ScannersScreen />;
     case '/documents':
       return <DocumentsScreen />;
+    case '/account':
+    case '/admin':
+    case '/allow':
     case '/connect':
-      return <ConnectScreen />;
+    case '/device':
     case '/nodes':
-      return <NodesScreen />;
+    case '/origins':
+    case '/people':
+    case '/permissions':
+    case '/tokens':
+      return <Admin path={path} />;
+    case '/setup':
+      return <Setup />;
     default:
       return (
         <Screen title="Platen" up="/">

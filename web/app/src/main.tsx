@@ -11,6 +11,7 @@ import './styles/paper.css';
 import './styles/scanner.css';
 import './styles/live.css';
 import './styles/document.css';
+import './styles/hold.css';
 import './styles/pairing.css';
 import { App } from './app.js';
 import { start } from './store/session.js';

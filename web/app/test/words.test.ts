@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { de } from '../src/i18n/de.js';
-import { en } from '../src/i18n/en.js';
+import { de as adminDe } from '../src/admin/words.de.js';
+import { en as adminEn } from '../src/admin/words.en.js';
+import { de as appDe } from '../src/i18n/de.js';
+import { en as appEn } from '../src/i18n/en.js';
 import { format } from '../src/i18n/format.js';
 import * as wordsDe from '../src/i18n/words.de.js';
 import * as wordsEn from '../src/i18n/words.en.js';
@@ -10,6 +12,9 @@ function constants(file: string, type: string): string[] {
   const source = readFileSync(new URL(`../../../proto/${file}`, import.meta.url), 'utf8');
   return [...source.matchAll(new RegExp(`\\b${type}\\s+=\\s+"([a-z-]+)"`, 'g'))].map((m) => m[1]!).sort();
 }
+
+const en = { ...appEn, ...adminEn };
+const de = { ...appDe, ...adminDe };
 
 const both = [['English', wordsEn], ['German', wordsDe]] as const;
 
@@ -51,6 +56,10 @@ function slots(message: string): string[] {
 }
 
 describe('the texts', () => {
+  it('have each key once', () => {
+    expect(Object.keys(appEn).filter((key) => key in adminEn)).toEqual([]);
+  });
+
   const keys = Object.keys(en) as (keyof typeof en)[];
 
   it('have the same slots in both languages', () => {

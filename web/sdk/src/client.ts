@@ -4,11 +4,11 @@ import { JobFollower, type JobHandlers } from './follow.js';
 import { Transport, type ClientOptions } from './http.js';
 import { uuid7 } from './id.js';
 import { retryable } from './problem.js';
+import { path } from './path.js';
 import { pause, waitFor } from './retry.js';
 import type {
-  Capabilities, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest,
-  JobState, JoinToken, List, ListOptions, Node, Page, Pairing, PairingRequest, Scanner, ScannerList, Service, Session,
-  SessionRequest, Status,
+  Capabilities, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest, JobState,
+  List, ListOptions, Page, Scanner, ScannerList, Service, Session, SessionRequest, SignIn, Status, Ticket,
 } from './types.js';
 
 export interface JobListOptions extends ListOptions {
@@ -32,7 +32,7 @@ export interface PageURLOptions {
   download?: boolean;
 }
 
-/** Everything that the HTTP API of a node or gateway offers to a client. Methods throw ProblemError or ConnectionError. */
+/** Scanners, jobs, pages and documents of a node or gateway. Methods throw ProblemError or ConnectionError. */
 export class PlatenClient {
   readonly transport: Transport;
 
@@ -67,17 +67,18 @@ export class PlatenClient {
   deleteSession(id: string): Promise<void> {
     return this.transport.empty('DELETE', path`/sessions/${id}`);
   }
-  pairings(list: ListOptions = {}): Promise<List<Pairing>> {
-    return this.#get('/pairings', { ...list });
+  /** How one can sign in here, and whether this page's origin is allowed. */
+  waysToSignIn(signal?: AbortSignal): Promise<SignIn> {
+    return this.#get('/sign-in', {}, signal);
   }
-  createPairing(request: PairingRequest = {}): Promise<Pairing> {
-    return this.transport.json('POST', '/pairings', { body: request });
-  }
-  pairing(id: string, signal?: AbortSignal): Promise<Pairing> {
-    return this.#get(path`/pairings/${id}`, {}, signal);
-  }
-  deletePairing(id: string): Promise<void> {
-    return this.transport.empty('DELETE', path`/pairings/${id}`);
+  /**
+   * Address that fetches one resource once, within a minute, without the token: for `<img>` and downloads of pages that sign in
+   * with a token. `url` is what pageURL or documentContentURL gave.
+   */
+  async ticketURL(url: string): Promise<string> {
+    const { pathname, search } = new URL(url, 'http://here');
+    const ticket = await this.transport.json<Ticket>('POST', '/tickets', { body: { path: pathname + search } });
+    return this.transport.absolute(ticket.url);
   }
 
   // Scanners.
@@ -93,6 +94,10 @@ export class PlatenClient {
   }
   status(id: string, signal?: AbortSignal): Promise<Status> {
     return this.#get(path`/scanners/${id}/status`, {}, signal);
+  }
+  /** Releases a job that waits for its owner, by the code that the owner types at the scanner. */
+  releaseAtScanner(id: string, code: string): Promise<void> {
+    return this.transport.empty('POST', path`/scanners/${id}/release`, { body: { code } });
   }
 
   // Jobs.
@@ -134,6 +139,10 @@ export class PlatenClient {
   /** No further sheet; the page under way is still finished and kept. */
   finishJob(id: string): Promise<Job> {
     return this.transport.json('POST', path`/jobs/${id}/finish`);
+  }
+  /** Releases one's own held job; `presence` is what the code at the scanner says. Operators need none. */
+  releaseJob(id: string, presence?: string): Promise<Job> {
+    return this.transport.json('POST', path`/jobs/${id}/release`, { body: presence ? { presence } : {} });
   }
   deleteJob(id: string): Promise<void> {
     return this.transport.empty('DELETE', path`/jobs/${id}`);
@@ -202,30 +211,6 @@ export class PlatenClient {
     return new JobFollower(this, job, handlers);
   }
 
-  // A gateway's nodes.
-
-  nodes(list: ListOptions = {}, signal?: AbortSignal): Promise<List<Node>> {
-    return this.#get('/nodes', { ...list }, signal);
-  }
-  node(id: string): Promise<Node> {
-    return this.#get(path`/nodes/${id}`);
-  }
-  renameNode(id: string, name: string): Promise<Node> {
-    return this.transport.json('PATCH', path`/nodes/${id}`, { body: { name } });
-  }
-  revokeNode(id: string): Promise<void> {
-    return this.transport.empty('DELETE', path`/nodes/${id}`);
-  }
-  joinTokens(list: ListOptions = {}): Promise<List<JoinToken>> {
-    return this.#get('/join-tokens', { ...list });
-  }
-  createJoinToken(label?: string): Promise<JoinToken> {
-    return this.transport.json('POST', '/join-tokens', { body: label ? { label } : {} });
-  }
-  deleteJoinToken(id: string): Promise<void> {
-    return this.transport.empty('DELETE', path`/join-tokens/${id}`);
-  }
-
   #get<T>(p: string, query: Record<string, string | number | undefined> = {}, signal?: AbortSignal): Promise<T> {
     return this.transport.json('GET', p, { query, signal });
   }
@@ -249,8 +234,4 @@ function passing(error: unknown): boolean {
   if (!retryable(error)) return false;
   const code = (error as { code?: string }).code;
   return code === undefined || code === 'unavailable' || code === 'too-many-requests' || code === 'idempotency-in-progress' || code === 'grant-expired';
-}
-
-function path(parts: TemplateStringsArray, ...values: (string | number)[]): string {
-  return String.raw({ raw: parts }, ...values.map((v) => encodeURIComponent(v)));
 }

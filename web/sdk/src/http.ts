@@ -1,4 +1,5 @@
 import { ConnectionError, problemOf } from './problem.js';
+import { addressSpace } from './space.js';
 
 export interface ClientOptions {
   /** Where the service is, as `https://scans.example`. Default: where the page came from. */
@@ -25,6 +26,7 @@ export class Transport {
   readonly #base: string;
   readonly #fetch: typeof fetch;
   readonly #token: () => string | undefined;
+  readonly #space: string | undefined;
   #clockOffset = 0;
 
   constructor(options: ClientOptions = {}) {
@@ -32,6 +34,9 @@ export class Transport {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
     const { token } = options;
     this.#token = typeof token === 'function' ? token : () => token;
+    // A page that is served over HTTPS may fetch from plain HTTP only if it names the space, and names it right.
+    const space = this.#base.startsWith('http:') ? addressSpace(new URL(this.#base).hostname) : 'public';
+    this.#space = space === 'public' ? undefined : space;
   }
 
   /** The service's clock in milliseconds, to within a second, from the Date of its answers. */
@@ -46,10 +51,16 @@ export class Transport {
     return `${this.#base}/api/v1${path}${text ? `?${text}` : ''}`;
   }
 
+  /** An address as the service gave it, with what comes before the path. */
+  absolute(path: string): string {
+    return this.#base + path;
+  }
+
   /** Sends a request and answers once the headers came. Throws ProblemError or ConnectionError; an abort stays an AbortError. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const headers: Record<string, string> = { ...options.headers };
-    const init: RequestInit = { method, headers, credentials: 'same-origin' };
+    const init: RequestInit & { targetAddressSpace?: string } = { method, headers, credentials: 'same-origin' };
+    if (this.#space) init.targetAddressSpace = this.#space;
     const token = this.#token();
     if (token) {
       headers['Authorization'] = `Bearer ${token}`;

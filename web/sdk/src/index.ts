@@ -6,8 +6,11 @@
  *     const job = await platen.createJob(scanner.id, { settings: { source: 'adf' } });
  *     platen.followJob(job.id, { onPage: draw, onEnd: done });
  */
+export { connect, Connection, type ConnectOptions, type ConnectState, type SignInWith } from './connect.js';
+export { PlatenAdmin } from './admin.js';
 export { PlatenClient, collect, type CreateJobOptions, type JobListOptions, type PageURLOptions } from './client.js';
 export type { ClientOptions } from './http.js';
+export { addressSpace, type AddressSpace } from './space.js';
 export { ConnectionError, DigestError, ProblemError, retryable } from './problem.js';
 export { EventStream, type EventStreamOptions } from './events.js';
 export { JobFollower, type JobHandlers } from './follow.js';

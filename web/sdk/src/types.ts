@@ -9,6 +9,22 @@ export type Pairing = Schemas['Pairing'];
 export type PairingRequest = Schemas['PairingRequest'];
 export type Session = Schemas['Session'];
 export type SessionRequest = Schemas['SessionRequest'];
+export type SignIn = Schemas['SignIn'];
+export type OIDCStart = Schemas['OIDCStart'];
+export type PasskeyChallenge = Schemas['PasskeyChallenge'];
+export type Passkey = Schemas['Passkey'];
+export type PasskeyRequest = Schemas['PasskeyRequest'];
+export type DeviceGrant = Schemas['DeviceGrant'];
+export type Token = Schemas['Token'];
+export type TokenRequest = Schemas['TokenRequest'];
+export type User = Schemas['User'];
+export type UserRequest = Schemas['UserRequest'];
+export type UserEdit = Schemas['UserEdit'];
+export type Action = Schemas['Action'];
+export type Permission = Schemas['Permission'];
+export type PermissionRequest = Schemas['PermissionRequest'];
+export type AllowedOrigin = Schemas['AllowedOrigin'];
+export type Ticket = Schemas['Ticket'];
 export type Source = Schemas['Source'];
 export type ColorMode = Schemas['ColorMode'];
 export type Format = Schemas['Format'];
@@ -21,6 +37,8 @@ export type DeviceOption = Schemas['Option'];
 export type Status = Schemas['Status'];
 export type Scanner = Schemas['Scanner'];
 export type ScannerList = Schemas['ScannerList'];
+export type ScannerEdit = Schemas['ScannerEdit'];
+export type Sticker = Schemas['Sticker'];
 export type Job = Schemas['Job'];
 export type JobState = Schemas['JobState'];
 export type JobRequest = Schemas['JobRequest'];
@@ -34,7 +52,9 @@ export type DocumentRequest = Schemas['DocumentRequest'];
 export type DocumentEdit = Schemas['DocumentEdit'];
 export type ContentFormat = 'pdf' | 'tiff' | 'zip';
 export type Node = Schemas['Node'];
+export type NodeEdit = Schemas['NodeEdit'];
 export type JoinToken = Schemas['JoinToken'];
+export type JoinTokenRequest = Schemas['JoinTokenRequest'];
 export type Problem = Schemas['Problem'];
 
 /** One page of a list. `next` is the cursor of the following page. */
@@ -79,3 +99,14 @@ export interface PlatenEvent {
 export function ended(state: JobState): boolean {
   return state === 'canceled' || state === 'aborted' || state === 'completed';
 }
+
+export type AuditRecord = Schemas['AuditRecord'];
+export type AuditList = Schemas['AuditList'];
+export type Certificate = Schemas['Certificate'];
+export type Setup = Schemas['Setup'];
+export type SetupSetting = Schemas['SetupSetting'];
+export type SetupRequest = Schemas['SetupRequest'];
+export type SetupChange = Schemas['SetupChange'];
+export type SetupChangeList = Schemas['SetupChangeList'];
+export type SetupEffect = Schemas['SetupEffect'];
+export type SetupWarning = Schemas['SetupWarning'];

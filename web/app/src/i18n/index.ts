@@ -53,6 +53,11 @@ export function t(key: Key, slots: Slots = {}): string {
   return format(texts[language.get()][key], slots, locale());
 }
 
+/** Like t, for code that is loaded later and brings texts of its own. */
+export function withTexts<K extends string>(own: Record<Language, Record<K, string>>): (key: K | Key, slots?: Slots) => string {
+  return (key, slots = {}) => format((own[language.get()] as Partial<Record<string, string>>)[key] ?? texts[language.get()][key as Key], slots, locale());
+}
+
 /** For Intl: the browser's own variant of the language, as de-AT, if it has one. */
 export function locale(): string {
   const short = language.get();
@@ -65,6 +70,16 @@ export function time(at: string | number | Date): string {
 
 export function day(at: string | number | Date): string {
   return new Intl.DateTimeFormat(locale(), { weekday: 'short', day: 'numeric', month: 'short' }).format(new Date(at));
+}
+
+/** A day of any year. */
+export function date(at: string | number | Date): string {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(new Date(at));
+}
+
+/** A word of a sentence, standing alone. */
+export function alone(word: string): string {
+  return word.charAt(0).toLocaleUpperCase(locale()) + word.slice(1);
 }
 
 /** The time alone today, with its day otherwise. */

@@ -88,7 +88,7 @@ export const problems: Record<string, ProblemWords> = {
   },
   'pairing-wrong': {
     what: 'Dieser Code stimmt nicht.',
-    next: 'Die Ziffern prüfen und nochmals versuchen.',
+    next: 'Die Zeichen prüfen und nochmals versuchen.',
   },
   'pairing-used': {
     what: 'Dieser Code wurde schon benutzt.',
@@ -97,7 +97,7 @@ export const problems: Record<string, ProblemWords> = {
   },
   'pairing-expired': {
     what: 'Dieser Code ist abgelaufen.',
-    why: 'Codes gelten 3 Minuten.',
+    why: 'Codes gelten 2 Minuten.',
     next: 'Am Scanner einen neuen Code zeigen lassen.',
   },
   'pairing-too-many-tries': {
@@ -252,6 +252,126 @@ export const problems: Record<string, ProblemWords> = {
     what: 'Während diese Seite weg war, ist zu viel geschehen.',
     next: 'Seite neu laden.',
   },
+  'sign-in-failed': {
+    what: 'Die Anmeldung hat nicht geklappt.',
+    next: 'Neu beginnen. Der Hinweis unten sagt vielleicht, warum.',
+  },
+  'flow-expired': {
+    what: 'Diese Anmeldung hat zu lange gedauert.',
+    why: 'Sie begann vor mehr als 10 Minuten, oder sie war schon fertig.',
+    next: 'Neu beginnen.',
+  },
+  'provider-failed': {
+    what: 'Der Anmeldedienst des Büros hat nicht richtig geantwortet.',
+    next: 'Nochmals versuchen. Wenn es bleibt, dem Administrator die Kennung unten nennen.',
+  },
+  'user-locked': {
+    what: 'Diese Person ist gesperrt.',
+    why: 'Ein Administrator hat sie gesperrt.',
+    next: 'Einen Administrator fragen.',
+  },
+  'device-grant-pending': {
+    what: 'Dieses Programm hat noch niemand erlaubt.',
+    next: 'Die Adresse öffnen, die das Programm zeigt, und es dort erlauben.',
+  },
+  'device-grant-slow-down': {
+    what: 'Das Programm fragt zu oft.',
+    next: 'Einen Moment warten.',
+  },
+  'device-grant-denied': {
+    what: 'Das Programm wurde abgelehnt.',
+    why: 'Jemand hat es abgelehnt, oder sein Code ist abgelaufen.',
+    next: 'Das Programm einen neuen Code zeigen lassen.',
+  },
+  'device-grant-wrong': {
+    what: 'Kein Programm wartet mit diesem Code.',
+    why: 'Der Code ist vielleicht abgelaufen.',
+    next: 'Die Zeichen prüfen, oder das Programm einen neuen Code zeigen lassen.',
+  },
+  'passkey-not-possible': {
+    what: 'An dieser Adresse gibt es keine Passkeys.',
+    why: 'Sie brauchen einen Namen und eine verschlüsselte Verbindung.',
+    next: 'Diese Seite mit ihrem Namen und https öffnen.',
+  },
+  'origin-fixed': {
+    what: 'Diese Webseite lässt sich hier nicht zurücknehmen.',
+    why: 'Sie steht in der Konfiguration oder in einer Lizenz.',
+    next: 'Dort ändern.',
+  },
+  'ticket-invalid': {
+    what: 'Dieser Link gilt nicht mehr.',
+    why: 'Er wurde benutzt, ist abgelaufen oder gehört zu etwas anderem.',
+    next: 'Das Dokument nochmals öffnen.',
+  },
+  'last-administrator': {
+    what: 'Das ist der letzte Administrator.',
+    why: 'Ohne ihn könnte niemand diesen Dienst verwalten.',
+    next: 'Zuerst jemand anderen zum Administrator machen.',
+  },
+  'held-for-owner': {
+    what: 'Der Scan wartet am Scanner auf die Person, der er gehört.',
+    next: 'Den Code am Scanner scannen, oder den Code des Scans dort eingeben.',
+  },
+  'release-wrong': {
+    what: 'Mit diesem Code wartet hier kein Scan.',
+    next: 'Die Ziffern prüfen, und ob es der richtige Scanner ist.',
+  },
+  'node-waiting': {
+    what: 'Dieser Scanner-Computer wartet auf seine Zulassung.',
+    next: 'Die vier Zeichen vergleichen und ihn am Gateway zulassen.',
+  },
+  'node-draining': {
+    what: 'Der Computer mit diesem Scanner nimmt keine neuen Scans an.',
+    why: 'Ein Administrator lässt ihn nur noch fertig werden.',
+    next: 'Einen anderen Scanner nehmen oder es später versuchen.',
+  },
+  'node-quarantined': {
+    what: 'Dieser Scanner-Computer ist abgesondert.',
+    why: 'Sein Schlüssel wurde von zwei Computern benutzt.',
+    next: 'Herausfinden, welcher der richtige ist, dann ihm wieder vertrauen oder ihn sperren.',
+  },
+  'check-wrong': {
+    what: 'Das sind nicht die Zeichen, die das Gateway zeigt.',
+    next: 'Beide Bildschirme vergleichen. Bei Unterschieden ist vielleicht jemand dazwischen: nicht zulassen.',
+  },
+  'rotation-pending': {
+    what: 'Ein Schlüsselwechsel läuft schon.',
+    next: 'Sein Ende abwarten, oder ihn zuerst verwerfen.',
+  },
+  'audit-failed': {
+    what: 'Im Moment kann nichts Neues begonnen werden.',
+    why: 'Das Protokoll lässt sich nicht schreiben.',
+    next: 'Dem Administrator sagen, dass er dort Platz schaffen soll.',
+  },
+  'setup-off': {
+    what: 'Die Einrichtungsseite ist ausgeschaltet.',
+    next: 'In der Konfigurationsdatei EnableWebSetup=TRUE setzen.',
+  },
+  'setting-invalid': {
+    what: 'Eine Einstellung kann diesen Wert nicht haben.',
+    next: 'Den Wert ändern, der unten genannt ist.',
+  },
+  'setting-fixed': {
+    what: 'Diese Einstellung lässt sich hier nicht ändern.',
+    why: 'Sie ist beim Start des Dienstes festgelegt.',
+    next: 'Dort ändern.',
+  },
+  'confirmation-needed': {
+    what: 'Diese Änderung lässt mehr Leute herein.',
+    next: 'Ansehen, was sie bewirkt, dann bestätigen.',
+  },
+  'change-unknown': {
+    what: 'Diese Änderung gibt es nicht mehr, oder sie lässt sich nicht mehr zurücknehmen.',
+    next: 'Die Liste der Änderungen nochmals ansehen.',
+  },
+  'change-on-trial': {
+    what: 'Eine andere Änderung wird gerade erprobt.',
+    next: 'Sie behalten, oder warten, bis sie von selbst zurückgeht.',
+  },
+  'certificate-invalid': {
+    what: 'Dieses Zertifikat und dieser Schlüssel sind nicht brauchbar.',
+    next: 'Der Hinweis unten sagt, warum. Andere Dateien wählen.',
+  },
 };
 
 /** What each reason of proto/scan/reason.go means to a person. */
@@ -350,5 +470,10 @@ export const reasons: Record<string, ReasonWords> = {
     short: 'Seiten verloren',
     what: 'Einige gespeicherte Seiten sind beschädigt oder weg.',
     next: 'Diese Blätter nochmals scannen.',
+  },
+  'held-for-owner': {
+    short: 'wartet auf die Person, der er gehört',
+    what: 'Der Scan wartet, bis die Person am Scanner steht, der er gehört.',
+    next: 'Den Code am Scanner scannen, oder den Code des Scans dort eingeben.',
   },
 };

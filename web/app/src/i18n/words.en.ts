@@ -88,7 +88,7 @@ export const problems: Record<string, ProblemWords> = {
   },
   'pairing-wrong': {
     what: 'This code is not right.',
-    next: 'Check the digits and try again.',
+    next: 'Check the symbols and try again.',
   },
   'pairing-used': {
     what: 'This code was already used.',
@@ -97,7 +97,7 @@ export const problems: Record<string, ProblemWords> = {
   },
   'pairing-expired': {
     what: 'This code ran out.',
-    why: 'Codes are valid for 3 minutes.',
+    why: 'Codes are valid for 2 minutes.',
     next: 'Ask for a new code at the scanner.',
   },
   'pairing-too-many-tries': {
@@ -252,6 +252,126 @@ export const problems: Record<string, ProblemWords> = {
     what: 'Too much happened while this page was away.',
     next: 'Load the page again.',
   },
+  'sign-in-failed': {
+    what: 'The sign-in did not work.',
+    next: 'Begin again. What is said below may tell why.',
+  },
+  'flow-expired': {
+    what: 'This sign-in took too long.',
+    why: 'It was begun more than 10 minutes ago, or was finished before.',
+    next: 'Begin again.',
+  },
+  'provider-failed': {
+    what: 'The office’s sign-in service did not answer as it should.',
+    next: 'Try again. If it stays, tell an administrator the code below.',
+  },
+  'user-locked': {
+    what: 'This person is locked out.',
+    why: 'An administrator has done that.',
+    next: 'Ask an administrator.',
+  },
+  'device-grant-pending': {
+    what: 'Nobody has allowed this program yet.',
+    next: 'Open the address that the program shows, and allow it there.',
+  },
+  'device-grant-slow-down': {
+    what: 'The program asks too often.',
+    next: 'Wait a moment.',
+  },
+  'device-grant-denied': {
+    what: 'The program was refused.',
+    why: 'Somebody refused it, or its code ran out.',
+    next: 'Let the program show a new code.',
+  },
+  'device-grant-wrong': {
+    what: 'No program waits with this code.',
+    why: 'The code may have run out.',
+    next: 'Check the symbols, or let the program show a new code.',
+  },
+  'passkey-not-possible': {
+    what: 'There are no passkeys at this address.',
+    why: 'They need a name and an encrypted connection.',
+    next: 'Open this page by its name, with https.',
+  },
+  'origin-fixed': {
+    what: 'This web page cannot be withdrawn here.',
+    why: 'It stands in the configuration, or in a licence.',
+    next: 'Change it there.',
+  },
+  'ticket-invalid': {
+    what: 'This link works no more.',
+    why: 'It was used, ran out, or is for something else.',
+    next: 'Open the document again.',
+  },
+  'last-administrator': {
+    what: 'This is the last administrator.',
+    why: 'Without one, nobody could manage this service.',
+    next: 'Make somebody else an administrator first.',
+  },
+  'held-for-owner': {
+    what: 'The scan waits for its owner at the scanner.',
+    next: 'Scan the code at the scanner, or type the scan’s code there.',
+  },
+  'release-wrong': {
+    what: 'No scan waits here for this code.',
+    next: 'Check the digits, and that this is the right scanner.',
+  },
+  'node-waiting': {
+    what: 'This scanner computer waits for approval.',
+    next: 'Compare the four symbols and approve it at the gateway.',
+  },
+  'node-draining': {
+    what: 'The computer with this scanner takes no new scans.',
+    why: 'An administrator lets it finish its work.',
+    next: 'Use another scanner, or try again later.',
+  },
+  'node-quarantined': {
+    what: 'This scanner computer is set apart.',
+    why: 'Its key was used by two computers.',
+    next: 'Find out which one is the right one, then trust it again or block it.',
+  },
+  'check-wrong': {
+    what: 'These are not the symbols that the gateway shows.',
+    next: 'Compare both screens. If they differ, somebody may be between them: do not approve.',
+  },
+  'rotation-pending': {
+    what: 'A change of key is under way.',
+    next: 'Wait for its end, or drop it first.',
+  },
+  'audit-failed': {
+    what: 'Nothing new can be begun.',
+    why: 'The log of what was done cannot be written.',
+    next: 'Tell an administrator to make room on that disk.',
+  },
+  'setup-off': {
+    what: 'The setup page is switched off.',
+    next: 'Set EnableWebSetup=TRUE in the configuration file.',
+  },
+  'setting-invalid': {
+    what: 'A setting cannot have this value.',
+    next: 'Change the value that is named below.',
+  },
+  'setting-fixed': {
+    what: 'This setting cannot be changed here.',
+    why: 'It is fixed where the service is started.',
+    next: 'Change it there.',
+  },
+  'confirmation-needed': {
+    what: 'This change lets more people in.',
+    next: 'Look at what it does, then confirm it.',
+  },
+  'change-unknown': {
+    what: 'This change is no longer there, or cannot be undone any more.',
+    next: 'Look at the list of changes again.',
+  },
+  'change-on-trial': {
+    what: 'Another change is being tried out.',
+    next: 'Keep it, or wait until it goes back by itself.',
+  },
+  'certificate-invalid': {
+    what: 'This certificate and key cannot be used.',
+    next: 'What is said below tells why. Choose other files.',
+  },
 };
 
 /** What each reason of proto/scan/reason.go means to a person. */
@@ -350,5 +470,10 @@ export const reasons: Record<string, ReasonWords> = {
     short: 'pages lost',
     what: 'Some stored pages are damaged or gone.',
     next: 'Scan those sheets again.',
+  },
+  'held-for-owner': {
+    short: 'waiting for its owner',
+    what: 'The scan waits until its owner stands at the scanner.',
+    next: 'Scan the code at the scanner, or type the scan’s code there.',
   },
 };

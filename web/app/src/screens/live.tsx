@@ -1,8 +1,10 @@
-import { type Job, type Page, ProblemError } from '@platen/sdk';
+import { type Job, type Page, ProblemError, type Scanner } from '@platen/sdk';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
 import { explain, reason } from '../i18n/words.js';
+import { isHeld } from '../hold/held.js';
+import { Waiting } from '../hold/waiting.js';
 import { navigate, useSheet } from '../router.js';
 import { ask, finished, followJob, growing, live, type Live } from '../store/live.js';
 import { useStore } from '../store/store.js';
@@ -32,15 +34,15 @@ export function LiveScreen({ id }: { id: string }) {
   useEffect(() => followJob(id), [id]);
   const now = useStore(live);
   const mine = now?.id === id ? now : undefined;
-  const scanner = useScannerName(mine?.job?.scanner);
+  const scanner = useScanner(mine?.job?.scanner);
   useEnd(mine);
   useAnnouncements(mine);
   if (mine?.failed !== undefined) return <Failed error={mine.failed} />;
   if (mine?.ended && mine.job && mine.pages.length === 0) return <EndedEmpty job={mine.job} />;
-  return <Running mine={mine} title={scanner ?? t('live.title')} />;
+  return <Running mine={mine} scanner={scanner} />;
 }
 
-function Running({ mine, title }: { mine: Live | undefined; title: string }) {
+function Running({ mine, scanner }: { mine: Live | undefined; scanner: Scanner | undefined }) {
   const details = useSheet('details');
   const pages = mine?.pages ?? [];
   const now = growing(pages);
@@ -49,18 +51,20 @@ function Running({ mine, title }: { mine: Live | undefined; title: string }) {
   const stopped = job?.state === 'processing-stopped' && mine?.asked === undefined;
   return (
     <Screen
-      title={title}
+      title={scanner?.name ?? t('live.title')}
       up={job ? `/scanners/${job.scanner}` : '/'}
       onBack={() => navigate(job ? `/scanners/${job.scanner}` : '/', { replace: true })}
       class="live-screen"
       menu={job && <MenuRow icon="info" label={t('live.details')} onClick={() => navigate(`${location.pathname}#details`, { replace: true, sheet: true })} />}
       bar={<StopBar mine={mine} />}
     >
-      <div class="live-stage stage" data-growing={now?.n ?? ''}>
-        {shown ? <GrowingPage key={shown.id} page={shown} up={mine?.up ?? true} /> : <Paper src={undefined} alt="" />}
-      </div>
-      <Strip pages={finished(pages)} document={job?.document} />
-      <StatusLine mine={mine} />
+      {job && isHeld(job) ? <Waiting job={job} scanner={scanner} /> : <>
+        <div class="live-stage stage" data-growing={now?.n ?? ''}>
+          {shown ? <GrowingPage key={shown.id} page={shown} up={mine?.up ?? true} /> : <Paper src={undefined} alt="" />}
+        </div>
+        <Strip pages={finished(pages)} document={job?.document} />
+        <StatusLine mine={mine} />
+      </>}
       {job && <StopSheet job={job} pages={pages} open={stopped} />}
       {job && <Details job={job} open={details.open} onClose={details.hide} />}
     </Screen>
@@ -256,15 +260,14 @@ function Details({ job, open, onClose }: { job: Job; open: boolean; onClose: () 
   );
 }
 
-/** Loads the name once; the job knows only the scanner's ID. */
-function useScannerName(id: string | undefined): string | undefined {
-  const [name, set] = useState<string>();
+/** Loads the scanner once; the job knows only its ID. */
+function useScanner(id: string | undefined): Scanner | undefined {
+  const [scanner, set] = useState<Scanner>();
   useEffect(() => {
     if (!id) return;
     const stop = new AbortController();
-    platen.scanner(id, stop.signal).then((s) => set(s.name), () => {});
+    platen.scanner(id, stop.signal).then(set, () => {});
     return () => stop.abort();
   }, [id]);
-  return name;
+  return scanner;
 }
-

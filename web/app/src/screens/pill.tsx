@@ -1,6 +1,7 @@
 import { ended } from '@platen/sdk';
 import { useEffect } from 'preact/hooks';
 import { t } from '../i18n/index.js';
+import { isHeld } from '../hold/held.js';
 import { navigate } from '../router.js';
 import { live } from '../store/live.js';
 import { useStore } from '../store/store.js';
@@ -20,11 +21,11 @@ export function Pill({ path }: { path: string }) {
   }, [over]);
   if (!now?.job || now.ended || now.failed || ended(now.job.state) || path === `/jobs/${now.id}`) return null;
   const n = now.job.growing ?? now.job.pages;
-  const text = now.job.state === 'processing-stopped' ? t('live.pill.stopped', { n: now.job.pages + 1 }) : n > 0 ? t('live.pill', { n }) : t('live.pill.starting');
+  const text = isHeld(now.job) ? t('live.pill.held') : now.job.state === 'processing-stopped' ? t('live.pill.stopped', { n: now.job.pages + 1 }) : n > 0 ? t('live.pill', { n }) : t('live.pill.starting');
   return (
-    <Link class="pill" to={`/jobs/${now.id}`}>
+    <aside><Link class="pill" to={`/jobs/${now.id}`}>
       <Icon name="scanner" size={20} />
       {text}
-    </Link>
+    </Link></aside>
   );
 }

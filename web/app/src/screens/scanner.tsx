@@ -3,18 +3,22 @@ import { ProblemError } from '@platen/sdk';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { moment, t } from '../i18n/index.js';
+import { Arrival } from '../hold/arrival.js';
+import { ManageSheet } from '../hold/manage.js';
+import { CodePad } from '../hold/pad.js';
 import { back, navigate, useSheet } from '../router.js';
 import { presets, type Preset } from '../scan/presets.js';
 import { defaultName, lastSettings, rememberSettings } from '../scan/remember.js';
 import { ScanIntent } from '../scan/start.js';
 import { followed, listen } from '../store/events.js';
 import { device } from '../store/memory.js';
-import { dismissCheck, session } from '../store/session.js';
+import { dismissCheck, session, useOwn } from '../store/session.js';
 import { useStore } from '../store/store.js';
 import { Banner, CheckString, Empty, ProblemNote, ProblemScreen, ScannerState } from '../ui/bits.js';
 import { Button, IconButton, Link } from '../ui/button.js';
 import { Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
+import { MenuRow } from '../ui/menu.js';
 import { Paper } from '../ui/paper.js';
 import { useLoad } from '../ui/use.js';
 import { Sending } from './live.js';
@@ -28,6 +32,7 @@ export function ScannerScreen({ id }: { id: string }) {
   const [scanner, setScanner] = useState<Scanner>();
   const capabilities = useLoad((signal) => platen.capabilities(id, signal), [id]);
   const sheet = useSheet('settings');
+  const manage = useSheet('manage');
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<unknown>();
   const intent = useRef<ScanIntent | undefined>(undefined);
@@ -98,9 +103,11 @@ export function ScannerScreen({ id }: { id: string }) {
     }} />;
   }
   const title = scanner?.name ?? t('scanners.title');
+  const configures = scanner?.may?.includes('configure') ?? false;
   const gone = loaded.error instanceof ProblemError && loaded.error.code === 'not-found';
   return (
-    <Screen title={title} heading={<span class="for-readers">{title}</span>} onBack={() => (document.referrer ? back('/scanners') : navigate('/scanners'))} class="scanner-screen">
+    <Screen title={title} heading={<span class="for-readers">{title}</span>} onBack={() => (document.referrer ? back('/scanners') : navigate('/scanners'))} class="scanner-screen"
+      menu={configures && <MenuRow icon="settings" label={t('manage.title')} onClick={() => navigate(`${location.pathname}#manage`, { replace: true, sheet: true })} />}>
       {gone ? (
         <Empty icon="scanner" title={t('scanners.gone')} actions={<Button kind="primary" onClick={() => navigate('/scanners', { replace: true })}>{t('scanners.choose')}</Button>}>
           {t('scanners.gone.text')}
@@ -123,6 +130,8 @@ export function ScannerScreen({ id }: { id: string }) {
               <Button class="small" onClick={() => navigate('/scanners')}>{t('scanners.choose')}</Button>
             </>} />
           ) : null}
+          {scanner && <Arrival scanner={scanner} />}
+          {scanner?.may && !scanner.may.includes('scan') && <Banner icon="lock" title={t('scan.not-yours')}><p>{t('scan.not-yours.text')}</p></Banner>}
           <LastDocument />
           <Presets id={id} scanner={scanner} capabilities={capabilities.value} onScan={(preset) => void scan(async () => {
             if (!preset.auto || !capabilities.value) return preset.settings;
@@ -130,6 +139,8 @@ export function ScannerScreen({ id }: { id: string }) {
             const status = await Promise.race([askStatus(), new Promise<undefined>((resolve) => setTimeout(resolve, 1500))]);
             return presets(capabilities.value, status ?? scanner!.status, lastSettings(id)?.source).find((p) => p.id === preset.id)?.settings ?? preset.settings;
           })} onSettings={sheet.show} />
+          {scanner?.hold && <KioskCode scanner={id} />}
+          {scanner && configures && manage.open && <ManageSheet scanner={scanner} onClose={manage.hide} onChange={setScanner} />}
           {scanner && capabilities.value && (
             <SettingsSheet
               open={sheet.open}
@@ -170,8 +181,20 @@ function Hero({ scanner }: { scanner: Scanner | undefined }) {
       <p class="title">{scanner.name}</p>
       {place && <p class="label quiet">{place}</p>}
       <div role="status" aria-live="polite"><ScannerState scanner={scanner} /></div>
+      {scanner.hold && <p class="label quiet">{t('held.notice')}</p>}
     </div>
   );
+}
+
+/** On the tablet beside the scanner: whoever prepared a scan elsewhere starts it with its code. */
+function KioskCode({ scanner }: { scanner: string }) {
+  const [open, setOpen] = useState(false);
+  const own = useOwn();
+  if (own.role !== 'kiosk') return null;
+  return <>
+    <Button icon="key-round" class="wide kiosk-button" data-action="have-code" onClick={() => setOpen(true)}>{t('pad.open')}</Button>
+    {open && <CodePad scanner={scanner} onClose={() => setOpen(false)} />}
+  </>;
 }
 
 function Presets({ id, scanner, capabilities, onScan, onSettings }: {
@@ -181,7 +204,7 @@ function Presets({ id, scanner, capabilities, onScan, onSettings }: {
   onScan: (preset: Preset) => void;
   onSettings: () => void;
 }) {
-  const ready = scanner !== undefined && capabilities !== undefined && scanner.status.state !== 'offline';
+  const ready = scanner !== undefined && capabilities !== undefined && scanner.status.state !== 'offline' && scanner.may?.includes('scan') !== false;
   const buttons = scanner && capabilities ? presets(capabilities, scanner.status, lastSettings(id)?.source) : [];
   return (
     <section aria-label={t('scan.presets')}>

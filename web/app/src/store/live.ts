@@ -94,6 +94,11 @@ export async function ask(what: Asked): Promise<void> {
   }
 }
 
+/** A newer state of the followed job, as an answer told it. */
+export function tell(job: Job): void {
+  if (live.get()?.id === job.id) follower?.tell(job);
+}
+
 function stillAsked(l: Live, job: Job): Live['asked'] {
   if (!l.asked || ended(job.state)) return undefined;
   if (l.asked.what === 'resume' && job.state !== 'processing-stopped') return undefined;

@@ -1,6 +1,6 @@
-import { ConnectionError, ProblemError, type Role, type Service, type Session } from '@platen/sdk';
+import { ConnectionError, ProblemError, type Role, type Service, type Session, type SessionRequest } from '@platen/sdk';
 import { onSignedOut, platen } from '../api.js';
-import { createStore } from './store.js';
+import { createStore, useStore } from './store.js';
 
 export type SessionState =
   | { state: 'starting' }
@@ -26,10 +26,8 @@ export async function start(): Promise<void> {
   }
 }
 
-export type Credential = { code: string } | { secret: string };
-
-/** Redeems a code or secret: the one act of signing in. */
-export async function signIn(credential: Credential): Promise<void> {
+/** Signs in with a code, a secret, or what a provider or passkey answered: the one act of signing in. */
+export async function signIn(credential: SessionRequest): Promise<void> {
   const own = await platen.createSession({ ...credential, device: deviceName() });
   const service = await platen.service();
   session.set({ state: 'in', service, session: own, ...(own.check ? { check: own.check } : {}) });
@@ -47,6 +45,13 @@ export async function signOut(): Promise<void> {
 export function dismissCheck(): void {
   const now = session.get();
   if (now.state === 'in' && now.check) session.set({ state: 'in', service: now.service, session: now.session });
+}
+
+/** The session of this device; only for screens behind the sign-in. */
+export function useOwn(): Session {
+  const now = useStore(session);
+  if (now.state !== 'in') throw new Error('nobody is signed in');
+  return now.session;
 }
 
 const ranks: Role[] = ['kiosk', 'user', 'operator', 'admin'];

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
-import { language, languages, setLanguage, t, type Key, type Language } from '../i18n/index.js';
+import { language, languages, setLanguage, t, type Language } from '../i18n/index.js';
 import { useSheet } from '../router.js';
 import { leftHanded } from '../store/hand.js';
 import { may, session, signOut } from '../store/session.js';
@@ -52,8 +52,9 @@ export function MenuButton({ children }: { children: ComponentChildren }) {
         {children}
         <MenuLink icon="scanner" label={t('menu.scanners')} to="/scanners" />
         <MenuLink icon="files" label={t('menu.documents')} to="/documents" />
-        {may('admin') && <MenuLink icon="smartphone" label={t('menu.connect')} to="/connect" />}
-        {may('admin') && service.role === 'gateway' && <MenuLink icon="server" label={t('menu.nodes')} to="/nodes" />}
+        {may('operator') && <MenuLink icon="smartphone" label={t('menu.connect')} to="/connect" />}
+        {may('admin') && <MenuLink icon="users-round" label={t('menu.admin')} to="/admin" />}
+        <MenuLink icon="user-round" label={t('account.title')} to="/account" />
         <div class="row">
           <Icon name="languages" />
           <label class="text head" for={select}>{t('menu.language')}</label>
@@ -69,7 +70,7 @@ export function MenuButton({ children }: { children: ComponentChildren }) {
         </div>
         {own.id !== 'loopback' && <MenuRow icon="log-out" label={t('menu.sign-out')} onClick={() => void leave()} />}
         <p class="row caption quiet">
-          {[t('menu.role', { role: t(`role.${own.role}` as Key) }), service.version && t('menu.version', { version: service.version })].filter(Boolean).join(' · ')}
+          {[own.name, t('menu.role', { role: t(`role.${own.role}`) }), service.version && t('menu.version', { version: service.version })].filter(Boolean).join(' · ')}
         </p>
       </Sheet>
     </>

@@ -1,0 +1,38 @@
+import { session } from '../store/session.js';
+import { useStore } from '../store/store.js';
+import { Link } from '../ui/button.js';
+import { Screen } from '../ui/frame.js';
+import { Icon, type IconName } from '../ui/icon.js';
+import { t, type Key } from './words.js';
+
+const rows: { to: string; icon: IconName; name: Key; text: Key; gateway?: true }[] = [
+  { to: '/nodes', icon: 'server', name: 'nodes.title', text: 'admin.nodes', gateway: true },
+  { to: '/people', icon: 'users-round', name: 'people.title', text: 'admin.people' },
+  { to: '/permissions', icon: 'lock', name: 'permissions.title', text: 'admin.permissions' },
+  { to: '/origins', icon: 'globe', name: 'origins.title', text: 'admin.origins' },
+  { to: '/tokens', icon: 'terminal', name: 'tokens.title', text: 'admin.tokens' },
+];
+
+/** Where an administrator goes from. */
+export function AdminScreen() {
+  const now = useStore(session);
+  const gateway = now.state === 'in' && now.service.role === 'gateway';
+  return (
+    <Screen title={t('menu.admin')} up="/">
+      <ul class="card list">
+        {rows.filter((row) => gateway || !row.gateway).map((row) => (
+          <li key={row.to}>
+            <Link class="row" to={row.to}>
+              <Icon name={row.icon} />
+              <span class="text">
+                <span class="head">{t(row.name)}</span>
+                <span class="label quiet">{t(row.text)}</span>
+              </span>
+              <Icon name="chevron-right" />
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </Screen>
+  );
+}

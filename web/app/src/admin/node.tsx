@@ -1,0 +1,92 @@
+import type { Node } from '@platen/sdk';
+import { useId, useState } from 'preact/hooks';
+import { admin } from '../api.js';
+import { moment } from '../i18n/index.js';
+import { act } from '../ui/act.js';
+import { Banner, CheckString, Field, Switch } from '../ui/bits.js';
+import { Button } from '../ui/button.js';
+import { Confirm } from '../ui/confirm.js';
+import { Sheet } from '../ui/sheet.js';
+import { NodeState } from './nodes.js';
+import { listOf } from './people.js';
+import { t } from './words.js';
+
+interface NodeSheetProps {
+  node: Node;
+  onClose: () => void;
+  onChange: (node: Node) => void;
+}
+
+/** A person compares the symbols on both screens, then lets the node in, or keeps it out for good. */
+export function ApproveSheet({ node, onClose, onChange }: NodeSheetProps) {
+  const [working, setWorking] = useState(false);
+  const run = async (what: () => Promise<unknown>, done: string): Promise<void> => {
+    setWorking(true);
+    if (await act(what, done)) onClose();
+    setWorking(false);
+  };
+  return (
+    <Sheet open still onClose={onClose} title={t('nodes.approve.ask', { name: node.name })} foot={<>
+      <Button kind="danger-plain" class="first" data-action="not-mine" disabled={working} onClick={() => void run(async () => {
+        await admin.revokeNode(node.id);
+        onChange({ ...node, state: 'revoked' });
+      }, t('nodes.revoked.toast', { name: node.name }))}>{t('nodes.not-mine')}</Button>
+      <Button kind="primary" data-action="they-match" disabled={working || !node.check} onClick={() => void run(async () => onChange(await admin.approveNode(node.id, node.check!)), t('nodes.add.joined', { name: node.name }))}>{t('nodes.match')}</Button>
+    </>}>
+      <p>{t('nodes.approve.text', { name: node.name })}</p>
+      {node.check && <p class="center"><CheckString check={node.check} /></p>}
+      <p class="label quiet">{t('nodes.waiting.from', { address: node.address ?? '', time: moment(node.since) })}</p>
+    </Sheet>
+  );
+}
+
+/** One node: name, labels, drain, revoke; and what to do if its key was used twice. */
+export function NodeSheet({ node, onClose, onChange }: NodeSheetProps) {
+  const [name, setName] = useState(node.name);
+  const [labels, setLabels] = useState((node.labels ?? []).join(', '));
+  const [draining, setDraining] = useState(node.draining ?? false);
+  const [asking, setAsking] = useState(false);
+  const [working, setWorking] = useState(false);
+  const ids = [useId(), useId()] as const;
+  const edit = {
+    ...(name.trim() && name.trim() !== node.name ? { name: name.trim().slice(0, 80) } : {}),
+    ...(listOf(labels).join() !== (node.labels ?? []).join() ? { labels: listOf(labels) } : {}),
+    ...(draining !== (node.draining ?? false) ? { draining } : {}),
+  };
+  const run = async (what: () => Promise<unknown>, done?: string): Promise<void> => {
+    setWorking(true);
+    if (await act(what, done)) onClose();
+    setWorking(false);
+  };
+  const blocked = node.state === 'revoked';
+  if (asking) {
+    return (
+      <Confirm title={t('nodes.revoke.ask', { name: node.name })} label={t('nodes.revoke')} onClose={() => setAsking(false)} onYes={() => run(async () => {
+        await admin.revokeNode(node.id);
+        onChange({ ...node, state: 'revoked' });
+      }, t('nodes.revoked.toast', { name: node.name }))}>{t('nodes.revoke.text', { count: node.scanners })} {t('nodes.revoke.jobs', { count: node.jobs ?? 0 })}</Confirm>
+    );
+  }
+  return (
+    <Sheet open onClose={onClose} title={node.name} foot={<>
+      {!blocked && <Button kind="danger-plain" class="first" data-action="revoke" onClick={() => setAsking(true)}>{t('nodes.revoke')}</Button>}
+      <Button kind="primary" data-action="save" disabled={working || Object.keys(edit).length === 0} onClick={() => void run(async () => onChange(await admin.editNode(node.id, edit)), t('doc.saved'))}>{t('save')}</Button>
+    </>}>
+      <NodeState node={node} />
+      {node.state === 'quarantined' && (
+        <Banner icon="triangle-alert" tone="bad" title={t('nodes.quarantined.title')} actions={
+          <Button class="small" data-action="reinstate" disabled={working} onClick={() => void run(async () => onChange(await admin.reinstateNode(node.id)), t('nodes.reinstated', { name: node.name }))}>{t('nodes.reinstate')}</Button>
+        }><p>{t('nodes.quarantined.text')}</p></Banner>
+      )}
+      {node.state === 'offline' && <p class="label quiet">{t('nodes.offline.text')}</p>}
+      <Field label={t('doc.name')} for={ids[0]}>
+        <input id={ids[0]} type="text" maxLength={80} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+      </Field>
+      <Field label={t('nodes.labels')} hint={t('nodes.labels.hint')} for={ids[1]}>
+        <input id={ids[1]} type="text" value={labels} onInput={(event) => setLabels(event.currentTarget.value)} />
+      </Field>
+      {!blocked && <Switch label={t('nodes.drain')} name="draining" hint={node.draining && node.jobs ? t('nodes.drain.left', { count: node.jobs }) : t('nodes.drain.hint')} checked={draining} onChange={setDraining} />}
+      <p class="caption quiet">{node.id}</p>
+    </Sheet>
+  );
+}

@@ -1,0 +1,94 @@
+import type { SetupChange } from '@platen/sdk';
+import { useState } from 'preact/hooks';
+import { useStore } from '../store/store.js';
+import { Banner, ProblemNote } from '../ui/bits.js';
+import { Button } from '../ui/button.js';
+import { Bar } from '../ui/frame.js';
+import { Sheet } from '../ui/sheet.js';
+import { showToast } from '../ui/toast.js';
+import { api } from './api.js';
+import { startTrial } from './changes.js';
+import { edits } from './settings.js';
+import { effectText, settingName, t, valueText } from './words.js';
+
+/** What can be done with what was typed. Nothing happens before the plan was seen and applied. */
+export function ApplyBar({ onDone }: { onDone: () => void }) {
+  const values = useStore(edits);
+  const [plan, setPlan] = useState<SetupChange>();
+  const [error, setError] = useState<unknown>();
+  const [working, setWorking] = useState(false);
+  const close = (): void => {
+    setPlan(undefined);
+    setError(undefined);
+  };
+  const run = async (request: () => Promise<void>): Promise<void> => {
+    setWorking(true);
+    setError(undefined);
+    try {
+      await request();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setWorking(false);
+    }
+  };
+  const look = () => run(async () => setPlan(await api.change({ values, dryRun: true })));
+  const apply = () => run(async () => {
+    const made = await api.change({ values, confirmed: true });
+    close();
+    edits.set({});
+    if (made.state === 'on-trial') startTrial(made);
+    else showToast(t('applied'));
+    onDone();
+  });
+  const count = Object.keys(values).length;
+  return (
+    <>
+      {count > 0 && (
+        <Bar id="apply">
+          <Button onClick={() => edits.set({})}>{t('discard')}</Button>
+          <Button kind="primary" class="primary-place" data-action="plan" disabled={working} onClick={() => void look()}>{t('apply', { count })}</Button>
+        </Bar>
+      )}
+      {(plan ?? error) !== undefined && (
+        <Sheet open onClose={close} title={t('plan')} still foot={<>
+          <Button class="first" onClick={close}>{t('plan.back')}</Button>
+          {plan && error === undefined && <Button kind={plan.opens ? 'danger' : 'primary'} data-action="apply" disabled={working} onClick={() => void apply()}>{t(plan.opens ? 'plan.open' : 'plan.apply')}</Button>}
+        </>}>
+          {error !== undefined && <ProblemNote error={error} />}
+          {plan && error === undefined && <Plan plan={plan} />}
+        </Sheet>
+      )}
+    </>
+  );
+}
+
+function Plan({ plan }: { plan: SetupChange }) {
+  return (
+    <>
+      {plan.opens && <Banner icon="triangle-alert" tone="bad" title={t('plan.opens')} />}
+      <dl class="setup-facts"><Edits of={plan} /></dl>
+      {plan.effects.length > 0 && (
+        <section>
+          <h3>{t('plan.effects')}</h3>
+          <ul class="setup-effects">{plan.effects.map((e) => <li key={e.text}>{effectText(e)}</li>)}</ul>
+        </section>
+      )}
+      {plan.until && <Banner icon="clock" tone="warn" title={t('plan.trial')} />}
+    </>
+  );
+}
+
+/** Each setting that a change touches, before and after. */
+export function Edits({ of: { changes } }: { of: SetupChange }) {
+  return (
+    <>
+      {changes.map(({ key, before, after }) => (
+        <div key={key}>
+          <dt>{settingName(key)}</dt>
+          <dd>{before === after ? t('secret.changed') : <><del>{valueText(before)}</del> → <ins>{valueText(after)}</ins></>}</dd>
+        </div>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,41 @@
+import type { Role, SetupEffect } from '@platen/sdk';
+import { format } from '../i18n/format.js';
+import { alone, language, withTexts } from '../i18n/index.js';
+import { effects } from './effects.de.js';
+import { names } from './names.js';
+import { de } from './words.de.js';
+import { en } from './words.en.js';
+
+export type Key = Parameters<typeof t>[0];
+
+/** The app's texts, and those of this page. */
+export const t = withTexts({ en, de });
+
+/** `[node] External` without the section that each key of a node has. */
+const bare = (key: string): string => key.replace(/^\[(node|gateway)\] /, '');
+
+/** `[node] External` in words. */
+export function settingName(key: string): string {
+  return names[bare(key)]?.[language.get()] ?? key;
+}
+
+/** What a setting is for. The service says it in English. */
+export function meaning(key: string, english: string): string {
+  if (language.get() === 'de') return names[bare(key)]?.text ?? english;
+  return english.replace('; this version stores it and announces nothing', ''); // said once, above them
+}
+
+/** What a change does. The service says it in English. */
+export function effectText({ code, values = [], text }: SetupEffect): string {
+  if (language.get() === 'en') return text;
+  const slots = values.map((value, i) => [`v${i}`, code === 'value' && i === 0 ? settingName(value) : valueText(value)]);
+  return format(effects[code], Object.fromEntries(slots), 'de');
+}
+
+/** A setting's value for people. */
+export function valueText(value: string): string {
+  if (value === 'TRUE') return t('on');
+  if (value === 'FALSE') return t('not-on');
+  if (/^(admin|operator|user|kiosk)$/.test(value)) return alone(t(`role.${value as Role}`));
+  return value || t('empty');
+}

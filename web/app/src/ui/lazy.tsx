@@ -1,0 +1,34 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { t } from '../i18n/index.js';
+import { Empty, Skeletons } from './bits.js';
+import { Button } from './button.js';
+import { Screen } from './frame.js';
+
+/** A screen whose code is fetched when it is first shown. A newer service has no old code: then the page is loaded anew. */
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+  let loaded: ComponentType<P> | undefined;
+  return function Lazy(props: P) {
+    const [, redraw] = useState(0);
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      if (loaded) return;
+      load().then(
+        (component) => {
+          loaded = component;
+          redraw(1);
+        },
+        () => setFailed(true),
+      );
+    }, []);
+    if (loaded) {
+      const Loaded = loaded;
+      return <Loaded {...props} />;
+    }
+    return (
+      <Screen title="Platen" up="/">
+        {failed ? <Empty icon="wifi-off" title={t('error.connection')} actions={<Button kind="primary" onClick={() => location.reload()}>{t('error.reload')}</Button>}>{t('error.connection.next')}</Empty> : <Skeletons />}
+      </Screen>
+    );
+  };
+}

@@ -7,11 +7,11 @@ SHELL       := /bin/bash
 export CGO_ENABLED ?= 0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/platen-scan/platen/internal/version.release=$(VERSION)
-WEB_SRC  := $(shell git ls-files -co --exclude-standard web 2>/dev/null | grep -v '^web/e2e/' || find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
-GO_SRC   := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum proto/openapi.yaml 2>/dev/null || find . -name '*.go')
+WEB_SRC  := $(wildcard $(shell git ls-files -co --exclude-standard web 2>/dev/null | grep -v '^web/e2e/' || find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*'))
+GO_SRC   := $(wildcard $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum proto/openapi.yaml 2>/dev/null || find . -name '*.go'))
 
 # What the tests need beside Go and Node (Debian package names).
-TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils \
+TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils openssl \
                  iproute2 iptables libnss3-tools gcc libc6-dev procps curl
 
 .PHONY: help run build test check lint bench fuzz generate clean deps unit web-test web-browser e2e

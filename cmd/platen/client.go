@@ -25,7 +25,8 @@ import (
 type endpoint struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
-	CA    string `json:"ca,omitempty"` // pin of the CA that signed the service's certificate
+	CA    string `json:"ca,omitempty"`    // pin of the CA that signed the service's certificate
+	Setup string `json:"setup,omitempty"` // of its setup page on this machine, where there is one
 }
 
 // The files of endpoints, below keys/ in the data folder.
@@ -194,12 +195,9 @@ func (s *session) pairedEndpoint(gateway string) (endpoint, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return endpoint{}, fmt.Errorf("%w: --gateway takes an address like https://gateway:18603, or a pairing link", errUsage)
 	}
-	file := filepath.Join(s.data, "keys", pairedEndpointFile)
-	paired := map[string]endpoint{}
-	if b, err := os.ReadFile(file); err == nil {
-		if err := json.Unmarshal(b, &paired); err != nil {
-			return endpoint{}, fmt.Errorf("reading %s: %w", file, err)
-		}
+	paired, err := s.readPaired()
+	if err != nil {
+		return endpoint{}, err
 	}
 	base := u.Scheme + "://" + u.Host
 	fragment, err := url.ParseQuery(u.Fragment)
@@ -207,7 +205,7 @@ func (s *session) pairedEndpoint(gateway string) (endpoint, error) {
 		if e, ok := paired[base]; ok {
 			return e, nil
 		}
-		return endpoint{}, fmt.Errorf("not paired with %s: run platen pair there and give the link it prints as --gateway once", base)
+		return endpoint{}, fmt.Errorf("not signed in at %s: run platen login there, or platen pair on the gateway's machine and give the link it prints as --gateway once", base)
 	}
 	e := endpoint{URL: base, CA: fragment.Get("ca")}
 	c, err := newClient(e)
@@ -222,10 +220,36 @@ func (s *session) pairedEndpoint(gateway string) (endpoint, error) {
 		return e, err
 	}
 	e.Token = got.Token
-	paired[base] = e
+	return e, s.keepPaired(e)
+}
+
+func (s *session) pairedFile() string { return filepath.Join(s.keys(), pairedEndpointFile) }
+
+// readPaired reads the gateways that this user's commands are signed in at, by address.
+func (s *session) readPaired() (map[string]endpoint, error) {
+	paired := map[string]endpoint{}
+	b, err := os.ReadFile(s.pairedFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return paired, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &paired)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.pairedFile(), err)
+	}
+	return paired, nil
+}
+
+func (s *session) keepPaired(e endpoint) error {
+	paired, err := s.readPaired()
+	if err != nil {
+		return err
+	}
+	paired[e.URL] = e
 	b, err := json.Marshal(paired)
 	if err != nil {
-		return e, err
+		return err
 	}
-	return e, writePrivate(file, b)
+	return writePrivate(s.pairedFile(), b)
 }

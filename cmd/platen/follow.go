@@ -83,7 +83,14 @@ func (r *scanRun) event(e scan.Event) error {
 		if r.job.State == scan.JobStopped {
 			return r.stopped()
 		}
-		r.asked = ""
+		if r.job.ReleaseCode != "" && r.asked != scan.ReasonHeldForOwner {
+			r.asked = scan.ReasonHeldForOwner
+			r.say("The scan waits for you at the scanner: type %s there, or scan its sticker with your phone.", r.job.ReleaseCode)
+			return nil
+		}
+		if r.job.State != scan.JobHeld {
+			r.asked = ""
+		}
 	case scan.EventPageProgress:
 		r.progress(*e.Page)
 	case scan.EventPageCommitted:

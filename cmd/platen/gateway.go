@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,22 +16,27 @@ import (
 
 	"github.com/platen-scan/platen/gateway"
 	"github.com/platen-scan/platen/gateway/state"
-	"github.com/platen-scan/platen/internal/access"
-	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/metrics"
+	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
-	"github.com/platen-scan/platen/web"
 )
 
 type gatewayCmd struct {
-	Serve  gatewayServeCmd  `cmd:"" default:"withargs" help:"Run the gateway (the default)."`
-	Token  gatewayTokenCmd  `cmd:"" help:"Make a join token for a node."`
-	Nodes  gatewayNodesCmd  `cmd:"" help:"List nodes."`
-	Revoke gatewayRevokeCmd `cmd:"" help:"Cut a node off and refuse its key from then on."`
+	Serve     gatewayServeCmd     `cmd:"" default:"withargs" help:"Run the gateway (the default)."`
+	Token     gatewayTokenCmd     `cmd:"" help:"Make a join token for a node."`
+	Nodes     gatewayNodesCmd     `cmd:"" help:"List nodes."`
+	Approve   gatewayApproveCmd   `cmd:"" help:"Let a node in that waits, once its four symbols were compared."`
+	Label     gatewayLabelCmd     `cmd:"" help:"Label a node."`
+	Drain     gatewayDrainCmd     `cmd:"" help:"Let a node finish its scans and take no new ones."`
+	Revoke    gatewayRevokeCmd    `cmd:"" help:"Cut a node off and refuse its key from then on."`
+	Reinstate gatewayReinstateCmd `cmd:"" help:"Trust a quarantined node again."`
+	RotateKey rotateKeyCmd        `cmd:"" help:"Announce a new key of the gateway to its nodes; it serves after seven days."`
 }
 
 type gatewayServeCmd struct{}
@@ -46,7 +50,7 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 	group, ctx := errgroup.WithContext(s.ctx)
 	group.Go(func() error { return g.gateway.Serve(ctx) })
 	group.Go(func() error { return g.front.Serve(ctx) })
-	group.Go(func() error { return g.serveHTTP(ctx, g.plain, g.plainHandler(), nil) })
+	g.base.serve(ctx, group, g)
 	group.Go(g.introduce)
 	return group.Wait()
 }
@@ -54,28 +58,22 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 // gatewayService is a gateway with its state and ports.
 type gatewayService struct {
 	*base
-	ca      *identity.CA
 	state   *state.State
 	gateway *gateway.Gateway
 	front   *front.Front
-	plain   net.Listener
 }
 
 func (s *session) newGateway() (g *gatewayService, err error) {
-	b, err := s.newBase(slog.LevelDebug)
+	b, err := s.newBase(gatewayEnd, slog.LevelDebug)
 	if err != nil {
 		return nil, err
 	}
 	g = &gatewayService{base: b}
-	b.name = nameOr(b.cfg.Gateway.Name)
 	defer func() {
 		if err != nil {
 			g.close()
 		}
 	}()
-	if g.ca, err = identity.LoadCA(g.keys(), g.name); err != nil {
-		return nil, err
-	}
 	reset, err := resetKey(g.keys())
 	if err != nil {
 		return nil, err
@@ -83,21 +81,26 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 	if g.state, err = state.Open(s.ctx, state.Config{Dir: filepath.Join(s.storage(), "nats"), Log: g.log}); err != nil {
 		return nil, err
 	}
-	hosts, err := access.NewHosts(ownNames(g.cfg.Gateway.Names)...)
+	if err := g.openSetup(g, nil); err != nil {
+		return nil, err
+	}
+	providers, err := g.providers()
 	if err != nil {
 		return nil, err
 	}
+	cfg := g.cfg.Load()
 	g.gateway, err = gateway.New(gateway.Config{
-		Identity: g.self, Name: g.name, Version: version.String(), State: g.state, Web: web.Handler(),
-		Hosts: hosts, AllowPlainHTTP: g.cfg.Gateway.AllowPlainHTTP, AdminToken: g.token, CAPin: g.ca.Pin(),
-		PairingBase: g.publicURL, Addresses: g.addresses(), Log: g.log,
+		Identity: g.self, Name: g.name, Version: version.String(), State: g.state, Web: g.web(),
+		Hosts: g.hosts, Origins: g.origins, Audit: g.audit, HSTS: g.certs.Trusted, Providers: providers, Extra: g.routes(g),
+		AllowPlainHTTP: cfg.Gateway.AllowPlainHTTP, AdminToken: g.token, Addresses: g.addresses(),
+		PairingBase: g.publicURL, CAPin: g.ca.Pin(), Log: g.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	g.front, err = front.New(front.Config{
-		Addr: ":" + strconv.Itoa(g.cfg.Gateway.Port), Identity: g.self,
-		Certificate:    g.browserTLS(g.ca, g.cfg.Gateway.Names).GetCertificate,
+		Addr: ":" + strconv.Itoa(cfg.Gateway.Port), Identity: g.self,
+		Certificate:    g.certs.GetCertificate,
 		BrowserHandler: g.gateway.Handler(), NodeHandler: g.gateway.NodeHandler(),
 		LinkAllowed: g.gateway.LinkAllowed, OnLink: g.gateway.AddLink,
 		QUIC: h3link.ServerConfig(), QUICLink: h3link.Accept, TCPLink: h2link.Accept,
@@ -109,24 +112,44 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 	if err := g.front.Listen(); err != nil {
 		return nil, err
 	}
-	g.plain, err = listen(":" + strconv.Itoa(g.cfg.Gateway.HTTPPort))
-	return g, err
+	return g, g.ports.Set(g.wanted(cfg))
 }
 
-// plainHandler answers plain HTTP: with the page about the certificate, unless people
-// may sign in without encryption.
-func (g *gatewayService) plainHandler() http.Handler {
-	if g.cfg.Gateway.AllowPlainHTTP {
+// wanted are the gateway's ports beside its one for browsers and links.
+func (g *gatewayService) wanted(cfg *config.Config) []port {
+	// Plain HTTP: the page about the certificate, unless people may sign in without encryption.
+	plain := g.certs.Challenges(g.landingPage(g.port))
+	if cfg.Gateway.AllowPlainHTTP {
 		g.log.Warn("devices may sign in without encryption: others on the network can read along")
-		return relay.Progress(g.gateway.Handler(), relay.StallLimit)
+		plain = g.certs.Challenges(relay.Progress(g.gateway.Handler(), relay.StallLimit))
 	}
-	return g.landingPage(g.ca, g.port())
+	list := []port{{name: portHTTP, number: cfg.Gateway.HTTPPort, handler: plain}}
+	if on, http, https := g.end.setupPage(cfg); on {
+		setup := relay.Progress(g.gateway.SetupHandler(), relay.StallLimit)
+		list = append(list,
+			port{name: portSetup, host: "127.0.0.1", number: http, handler: setup},
+			port{name: portSetup, host: "::1", number: http, handler: setup, spare: true},
+			port{name: portSetupHTTPS, number: https, handler: setup, secure: g.browserTLS()})
+	}
+	return list
+}
+
+// tell adds what the setup page shows of a gateway.
+func (g *gatewayService) tell(st *setup.State) {
+	for _, n := range g.gateway.Summary() {
+		st.Nodes += n
+	}
+	st.Ports = append(st.Ports,
+		api.SetupPort{Name: "browsers and nodes", Address: "all", Port: g.port(), Protocol: api.SetupPortProtocolTcp, Open: true},
+		api.SetupPort{Name: "browsers and nodes", Address: "all", Port: g.port(), Protocol: api.SetupPortProtocolUdp, Open: true})
+}
+
+func (g *gatewayService) measure(m *metrics.Config) {
+	m.Nodes = g.gateway.Summary
 }
 
 func (g *gatewayService) close() {
-	if g.plain != nil {
-		g.plain.Close()
-	}
+	g.base.close()
 	if g.state != nil {
 		if err := g.state.Close(); err != nil {
 			g.log.Error("closing the gateway's state failed", "error", err)
@@ -134,9 +157,13 @@ func (g *gatewayService) close() {
 	}
 }
 
+func (g *gatewayService) endpoint() endpoint {
+	return endpoint{URL: "https://127.0.0.1:" + strconv.Itoa(g.port()), Token: g.token, CA: g.ca.Pin(), Setup: g.setupURL()}
+}
+
 // introduce prints how to reach the gateway, with a first join token and pairing code.
 func (g *gatewayService) introduce() error {
-	e := endpoint{URL: "https://127.0.0.1:" + strconv.Itoa(g.port()), Token: g.token, CA: g.ca.Pin()}
+	e := g.endpoint()
 	if err := writeEndpoint(g.data, e); err != nil {
 		return err
 	}
@@ -154,7 +181,9 @@ func (g *gatewayService) introduce() error {
 	}
 	fmt.Fprintf(g.stdout, "Platen gateway %q %s\n", g.name, version.String())
 	g.announce("browsers", g.publicURL())
+	g.announceSetup()
 	g.printPairing(pairing)
+	g.announceCA()
 	g.printToken(token)
 	return nil
 }
@@ -168,11 +197,12 @@ func (g *gatewayService) port() int {
 
 // publicURL is the address that people are given.
 func (g *gatewayService) publicURL() string {
-	host := g.cfg.Gateway.PublicAddress // with its port
+	cfg := g.cfg.Load().Gateway
+	host := cfg.PublicAddress // with its port
 	if host == "" {
 		host = "localhost"
-		if addresses := lanAddresses(); len(g.cfg.Gateway.Names) > 0 {
-			host = g.cfg.Gateway.Names[0]
+		if addresses := lanAddresses(); len(cfg.Names) > 0 {
+			host = cfg.Names[0]
 		} else if len(addresses) > 0 {
 			host = addresses[0].String()
 		}
@@ -183,9 +213,10 @@ func (g *gatewayService) publicURL() string {
 
 // addresses are where nodes may reach the gateway, for join tokens.
 func (g *gatewayService) addresses() []string {
-	port := strconv.Itoa(g.cfg.Gateway.Port)
+	cfg := g.cfg.Load().Gateway
+	port := strconv.Itoa(cfg.Port)
 	var all []string
-	for _, name := range g.cfg.Gateway.Names {
+	for _, name := range cfg.Names {
 		all = append(all, net.JoinHostPort(name, port))
 	}
 	for _, ip := range lanAddresses() {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/version"
 )
 
@@ -20,14 +23,15 @@ func (cmd *localCmd) Run(s *session) error {
 		return err
 	}
 	defer n.close()
-	n.lan = cmd.LAN || n.cfg.Node.External
-	if err := n.listen(); err != nil {
+	n.lan = cmd.LAN
+	if err := n.ports.Set(n.wanted(n.cfg.Load())); err != nil {
 		return err
 	}
 	return n.serve(func() error {
 		fmt.Fprintf(s.stdout, "Platen %s\n", version.String())
 		n.announce("this computer", n.localURL())
-		if !n.lan {
+		n.announceSetup()
+		if !n.external() {
 			n.announce("phone", "run: platen --lan")
 			return nil
 		}
@@ -40,70 +44,85 @@ func (cmd *localCmd) Run(s *session) error {
 			return err
 		}
 		s.printPairing(p)
+		n.announceCA()
 		return nil
 	})
 }
 
-// listen opens the node's ports: loopback always, the LAN's if it is wanted.
-func (n *nodeService) listen() error {
-	port := strconv.Itoa(n.cfg.Node.HTTPPort)
-	loopback, err := listen(net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
-		return err
+// The names of a service's ports.
+const (
+	portHTTP       = "HTTP"
+	portHTTPS      = "HTTPS"
+	portSetup      = "the setup page"
+	portSetupHTTPS = "the setup page over HTTPS"
+)
+
+// wanted are the ports that the node is to have: loopback always, the network's where
+// other devices are let in.
+func (n *nodeService) wanted(cfg *config.Config) []port {
+	open := n.lan || cfg.Node.External
+	here, lan := n.node.Handler(access.RoadLoopback), n.node.Handler(access.RoadLAN)
+	landing := n.certs.Challenges(n.landingPage(func() int { return n.ports.number(portHTTPS) }))
+	plain := byPeer(here, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.cfg.Load().Node.AllowPlainHTTP {
+			lan.ServeHTTP(w, r)
+			return
+		}
+		landing.ServeHTTP(w, r)
+	}))
+	hosts := []string{"127.0.0.1", "::1"}
+	if open && cfg.Node.Address == "" {
+		hosts = []string{""}
+	} else if open {
+		hosts = append(hosts, cfg.Node.Address)
 	}
-	n.loopback = loopback
-	n.listeners = append(n.listeners, listener{Listener: loopback, handler: n.node.Handler(access.RoadLoopback)})
-	if v6, err := listen(net.JoinHostPort("::1", strconv.Itoa(portOf(loopback)))); err == nil { // a machine may have no IPv6
-		n.listeners = append(n.listeners, listener{Listener: v6, handler: n.node.Handler(access.RoadLoopback)})
-	}
-	if !n.lan {
-		return nil
-	}
-	https, err := listen(net.JoinHostPort(n.cfg.Node.Address, strconv.Itoa(n.cfg.Node.HTTPSPort)))
-	if err != nil {
-		return err
-	}
-	n.https = https
-	lan := n.node.Handler(access.RoadLAN)
-	n.listeners = append(n.listeners, listener{Listener: https, handler: lan, tls: n.browserTLS(n.ca, n.cfg.Node.Names)})
-	page := n.landingPage(n.ca, portOf(https))
-	if n.cfg.Node.AllowPlainHTTP {
-		n.log.Warn("devices may sign in without encryption: others on the network can read along")
-		page = lan
-	}
-	for _, ip := range n.lanListenAddresses() {
-		if l, err := listen(net.JoinHostPort(ip.String(), strconv.Itoa(portOf(loopback)))); err == nil {
-			n.listeners = append(n.listeners, listener{Listener: l, handler: page})
-		} else {
-			n.log.Warn("no certificate page on an address", "addr", ip, "err", err)
+	var list []port
+	add := func(name string, number int, h http.Handler, secure *tls.Config, hosts []string) {
+		for _, host := range hosts {
+			list = append(list, port{name: name, host: host, number: number, handler: h, secure: secure, spare: host == "::1"})
 		}
 	}
-	return nil
+	add(portHTTP, cfg.Node.HTTPPort, plain, nil, hosts)
+	if !n.private {
+		add(portHTTPS, cfg.Node.HTTPSPort, byPeer(here, lan), n.browserTLS(), hosts)
+	}
+	if on, http, https := n.end.setupPage(cfg); on && !n.private {
+		setup := n.node.Handler(access.RoadSetup)
+		add(portSetup, http, setup, nil, []string{"127.0.0.1", "::1"})
+		if open {
+			add(portSetupHTTPS, https, setup, n.browserTLS(), hosts)
+		}
+	}
+	return list
 }
 
-// lanListenAddresses are the addresses for other devices: the configured one, or all.
-func (n *nodeService) lanListenAddresses() []net.IP {
-	if ip := net.ParseIP(n.cfg.Node.Address); ip != nil {
-		return []net.IP{ip}
-	}
-	return lanAddresses()
-}
+// external reports whether other devices are let in.
+func (n *nodeService) external() bool { return n.lan || n.cfg.Load().Node.External }
 
 // localURL is the node's own page on this machine.
 func (n *nodeService) localURL() string {
-	return "http://localhost:" + strconv.Itoa(portOf(n.loopback))
+	return "http://localhost:" + strconv.Itoa(n.ports.number(portHTTP))
 }
 
 // endpoint is how this machine's commands reach the node.
-func (n *nodeService) endpoint() endpoint { return endpoint{URL: n.localURL(), Token: n.token} }
+func (n *nodeService) endpoint() endpoint {
+	return endpoint{URL: n.localURL(), Token: n.token, Setup: n.setupURL()}
+}
 
 // phoneURL is the address that a phone on the LAN opens; "" without one.
 func (n *nodeService) phoneURL() string {
-	if n.https == nil {
+	if !n.external() {
 		return ""
 	}
-	for _, ip := range n.lanListenAddresses() {
-		return "https://" + net.JoinHostPort(ip.String(), strconv.Itoa(portOf(n.https)))
+	host := n.cfg.Load().Node.Address
+	if host == "" {
+		for _, ip := range lanAddresses() {
+			host = ip.String()
+			break
+		}
 	}
-	return ""
+	if host == "" {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(n.ports.number(portHTTPS)))
 }

@@ -55,6 +55,11 @@ type commands struct {
 	Scan    scanCmd    `cmd:"" help:"Scan to a file."`
 	Jobs    jobsCmd    `cmd:"" help:"List scans, or act on one."`
 	Pair    pairCmd    `cmd:"" help:"Make a pairing code for a phone or another computer."`
+	Login   loginCmd   `cmd:"" help:"Sign this computer's commands in at a gateway; a person allows it in a browser."`
+	Origins originsCmd `cmd:"" help:"Web pages of others that may scan here."`
+	Tokens  tokensCmd  `cmd:"" help:"API tokens for machines."`
+	Audit   auditCmd   `cmd:"" help:"The log of what was done."`
+	Setup   setupCmd   `cmd:"" help:"Print a link to the web setup page, where that is switched on."`
 	Check   checkCmd   `cmd:"" help:"Check configuration, drivers, ports and disk; report all faults at once."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -2,35 +2,38 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/platen-scan/platen/internal/access"
-	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/metrics"
+	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/node"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/pagestore"
-	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
-	"github.com/platen-scan/platen/web"
 )
 
 type nodeCmd struct {
-	Join string `help:"Join a gateway with the token that it printed; needed once." placeholder:"TOKEN"`
+	Serve     nodeServeCmd `cmd:"" default:"withargs" help:"Run the node (the default)."`
+	Leave     nodeLeaveCmd `cmd:"" help:"Leave the gateway."`
+	RotateKey rotateKeyCmd `cmd:"" help:"Change the node's key; its ID stays."`
 }
 
-func (cmd *nodeCmd) Run(s *session) error {
+type nodeServeCmd struct {
+	Join    string `help:"Join a gateway with the token that it printed; needed once." placeholder:"TOKEN" xor:"gateway"`
+	Gateway string `help:"Ask the gateway at this address to be let in; a person there approves. Needed once." placeholder:"HOST:PORT" xor:"gateway"`
+}
+
+func (cmd *nodeServeCmd) Run(s *session) error {
 	n, err := s.newNode(slog.LevelDebug)
 	if err != nil {
 		return err
@@ -41,63 +44,89 @@ func (cmd *nodeCmd) Run(s *session) error {
 			return err
 		}
 	}
-	n.lan = n.cfg.Node.External
-	if err := n.listen(); err != nil {
+	n.ask = cmd.Gateway
+	if err := n.ports.Set(n.wanted(n.cfg.Load())); err != nil {
 		return err
 	}
 	return n.serve(func() error {
 		fmt.Fprintf(s.stdout, "Platen node %q %s\n", n.name, version.String())
 		n.announce("this computer", n.localURL())
-		if gateway := n.node.Gateway(); gateway != "" {
+		n.announceSetup()
+		gateway, _ := n.node.Gateway()
+		switch {
+		case gateway != "":
 			n.announce("gateway", gateway)
-		} else {
-			n.announce("gateway", "none: run platen node --join TOKEN")
+		case n.ask == "":
+			n.announce("gateway", "none: run platen node --join TOKEN, or --gateway HOST:PORT")
 		}
 		return nil
 	})
 }
 
-// nodeService is a node with its store and listeners.
-type nodeService struct {
-	*base
-	store     *pagestore.Store
-	node      *node.Node
-	lan       bool
-	ca        *identity.CA
-	loopback  net.Listener
-	https     net.Listener
-	listeners []listener
+type nodeLeaveCmd struct{}
+
+func (nodeLeaveCmd) Run(s *session) error {
+	if _, err := s.running(); err == nil {
+		return errors.New("the node runs: stop it first, or leave on its setup page")
+	}
+	n, err := s.newNode(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	return n.node.Leave(s.ctx)
 }
 
-type listener struct {
-	net.Listener
-	handler http.Handler
-	tls     *tls.Config
+// nodeService is a node with its store and ports.
+type nodeService struct {
+	*base
+	store   *pagestore.Store
+	node    *node.Node
+	lan     bool   // other devices are let in whatever the configuration says
+	private bool   // for one command: no ports but one of loopback
+	ask     string // gateway that is to be asked for approval; "": none
 }
 
 // newNode opens the data folder and makes the node. Nothing listens yet.
 func (s *session) newNode(logLevel slog.Level) (*nodeService, error) {
-	b, err := s.newBase(logLevel)
+	b, err := s.newBase(nodeEnd, logLevel)
 	if err != nil {
 		return nil, err
 	}
 	n := &nodeService{base: b}
-	b.name = nameOr(b.cfg.Node.Name)
-	if n.ca, err = identity.LoadCA(n.keys(), n.name); err != nil {
-		return nil, err
-	}
 	var found pagestore.Recovery
-	n.store, found, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Storage.Reserve})
+	n.store, found, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Load().Storage.Reserve})
 	if err != nil {
+		b.close()
 		return nil, err
 	}
 	if len(found.Lost) > 0 {
 		n.log.Error("stored pages are damaged or missing", "pages", found.Lost)
 	}
+	if err := n.openSetup(n, n); err != nil {
+		n.close()
+		return nil, err
+	}
 	if n.node, err = n.makeNode(); err != nil {
-		return nil, errors.Join(err, n.store.Close())
+		n.close()
+		return nil, err
 	}
 	return n, nil
+}
+
+// tell adds what the setup page shows of a node.
+func (n *nodeService) tell(st *setup.State) {
+	st.Scanners, st.Queue = n.node.Summary()
+	st.Disk, _ = n.store.Free()
+	st.Gateway.Address, st.Gateway.Connected = n.node.Gateway()
+	if address, check, waiting := n.node.Approval(); waiting {
+		st.Gateway.Address, st.Gateway.Check, st.Gateway.Waiting = address, check, true
+	}
+}
+
+func (n *nodeService) measure(m *metrics.Config) {
+	m.Scanners = func() int { scanners, _ := n.node.Summary(); return scanners }
+	m.JobsWaiting = func() int { _, queue := n.node.Summary(); return queue }
 }
 
 // workerGrace bounds how long a worker may take to end, so that a node ends in time.
@@ -111,40 +140,40 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 	workers := driver.FindWorkers(self, "")
 	workers.Log = n.log
 	workers.Limits.Close = workerGrace
-	hosts, err := access.NewHosts(ownNames(n.cfg.Node.Names)...)
+	providers, err := n.providers()
 	if err != nil {
 		return nil, err
 	}
+	cfg := n.cfg.Load()
 	return node.New(node.Config{
-		Identity: n.self, Name: n.name, Version: version.String(), Location: n.cfg.Node.Location,
-		Store: n.store, Workers: &workers, Drivers: n.cfg.Node.Drivers, Keys: n.keys(),
+		Identity: n.self, Name: n.name, Version: version.String(), Location: cfg.Node.Location,
+		Store: n.store, Workers: &workers, Drivers: cfg.Node.Drivers, Keys: n.keys(),
 		Access: access.Config{
-			Hosts: hosts, LoopbackTrust: n.cfg.Node.TrustLoopback, AllowPlainHTTP: n.cfg.Node.AllowPlainHTTP,
-			AdminToken: n.token, MaxRole: api.Role(n.cfg.Node.MaxRole), PairingBase: n.phoneURL, CAPin: n.ca.Pin(),
+			Hosts: n.hosts, Origins: n.origins, Audit: n.audit, HSTS: n.certs.Trusted, Providers: providers,
+			LoopbackTrust: cfg.Node.TrustLoopback, AllowPlainHTTP: cfg.Node.AllowPlainHTTP, MaxRole: cfg.Node.MaxRole,
+			AdminToken: n.token, PairingBase: n.phoneURL, CAPin: n.ca.Pin(),
 		},
-		Web:     web.Handler(),
-		Dialers: []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
-		Log:     n.log,
+		AuditHead: func() string { return n.audit.Head().String() },
+		Extra:     n.routes(n),
+		Web:       n.web(),
+		Dialers:   []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
+		Log:       n.log,
 	})
 }
 
 func (n *nodeService) close() {
-	for _, l := range n.listeners {
-		l.Close()
-	}
+	n.base.close()
 	if err := n.store.Close(); err != nil {
 		n.log.Error("closing the page store failed", "error", err)
 	}
 }
 
-// serve runs node and listeners until the command is told to end. Once requests are
+// serve runs node and ports until the command is told to end. Once requests are
 // answered, ready prints where.
 func (n *nodeService) serve(ready func() error) error {
 	group, ctx := errgroup.WithContext(n.ctx)
 	group.Go(func() error { return n.node.Serve(ctx) })
-	for _, l := range n.listeners {
-		group.Go(func() error { return n.serveHTTP(ctx, l.Listener, l.handler, l.tls) })
-	}
+	n.base.serve(ctx, group, n)
 	group.Go(func() error {
 		select {
 		case <-n.node.Ready():
@@ -154,7 +183,10 @@ func (n *nodeService) serve(ready func() error) error {
 		if err := writeEndpoint(n.data, n.endpoint()); err != nil {
 			return err
 		}
-		return ready()
+		if err := ready(); err != nil || n.ask == "" {
+			return err
+		}
+		return n.awaitApproval(ctx)
 	})
 	return group.Wait()
 }
@@ -165,8 +197,10 @@ func (s *session) startPrivateNode() (*client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n.cfg.Node.HTTPPort = 0
-	if err := n.listen(); err != nil {
+	n.private = true
+	cfg := *n.cfg.Load()
+	cfg.Node.HTTPPort, cfg.Node.External = 0, false
+	if err := n.ports.Set(n.wanted(&cfg)); err != nil {
 		n.close()
 		return nil, nil, err
 	}

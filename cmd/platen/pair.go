@@ -21,7 +21,7 @@ type pairCmd struct {
 }
 
 func (cmd *pairCmd) Run(s *session) error {
-	c, err := s.anyRunning()
+	c, _, err := s.anyRunning()
 	if err != nil {
 		return fmt.Errorf("making a pairing code: %w; start platen --lan or platen gateway first", err)
 	}
@@ -36,23 +36,23 @@ func (cmd *pairCmd) Run(s *session) error {
 	return nil
 }
 
-// anyRunning finds the service that a code is for: the one on the data folder, or
+// anyRunning finds the service that a command is for: the one on the data folder, or
 // this user's gateway.
-func (s *session) anyRunning() (*client, error) {
+func (s *session) anyRunning() (*client, endpoint, error) {
 	c, err := s.running()
-	if !errors.Is(err, errNotRunning) {
-		return c, err
+	if errors.Is(err, errNotRunning) {
+		dir, dirErr := config.DefaultDir("gateway")
+		gateway := *s
+		gateway.data = dir
+		if g, gatewayErr := gateway.running(); dirErr == nil && gatewayErr == nil {
+			c, err, s = g, nil, &gateway
+		}
 	}
-	dir, dirErr := config.DefaultDir("gateway")
-	if dirErr != nil {
-		return nil, err
+	if err != nil {
+		return nil, endpoint{}, err
 	}
-	gateway := *s
-	gateway.data = dir
-	if c, gatewayErr := gateway.running(); gatewayErr == nil {
-		return c, nil
-	}
-	return nil, err
+	e, err := readEndpoint(s.data)
+	return c, e, err
 }
 
 // firstPairing makes the code that a service shows when it starts.

@@ -10,45 +10,110 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/audit"
+	"github.com/platen-scan/platen/internal/certs"
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/web/landing"
 )
 
-// base is what every service has: configuration, data folder, log, identity.
+// base is what every service has: configuration, data folder, log, identity, and what
+// judges its callers and records what they did.
 type base struct {
 	*session
-	cfg   *config.Config
-	name  string
-	log   *slog.Logger
-	self  *identity.Identity
-	token string // of this machine's commands
+	end     end
+	name    string
+	log     *slog.Logger
+	level   *setup.Level
+	faults  *setup.Faults // behind log
+	self    *identity.Identity
+	token   string // of this machine's commands
+	audit   *audit.Log
+	ca      *identity.CA
+	certs   *certs.Store
+	origins *access.Origins
+	hosts   *access.Hosts
+	ports   ports
+	setup   *setup.Setup
+	guard   *access.Guard // of the node or gateway
+	started time.Time
+
+	cfg atomic.Pointer[config.Config] // in force
 }
 
-// newBase logs from the configured level on, but nothing below least.
-func (s *session) newBase(least slog.Level) (*base, error) {
+// newBase opens what a service of the role stands on. It logs from the configured
+// level on, but nothing below least.
+func (s *session) newBase(e end, least slog.Level) (*base, error) {
+	if err := setup.Recover(s.ctx, s.setupConfig()); err != nil {
+		return nil, fmt.Errorf("putting back a change of settings that nobody kept: %w", err)
+	}
 	cfg, err := s.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	self, err := identity.Load(s.keys())
+	b := &base{session: s, end: e, level: setup.NewLevel(cfg.Log.Level, least), token: scan.RandomText(52), started: time.Now(), origins: access.NewOrigins()}
+	b.cfg.Store(cfg)
+	b.ports.base = b
+	b.faults = setup.NewFaults(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: b.level}))
+	b.log = slog.New(b.faults)
+	b.name = nameOr(e.name(cfg))
+	if b.self, err = identity.Load(s.keys()); err != nil {
+		return nil, err
+	}
+	names := ownNames(e.names(cfg))
+	if b.hosts, err = access.NewHosts(names...); err != nil {
+		return nil, err
+	}
+	if b.ca, err = identity.LoadCA(s.keys(), b.name, ownHosts(e.names(cfg))...); err != nil {
+		return nil, err
+	}
+	b.certs = certs.New(certs.Config{
+		Dir: s.keys(), CA: b.ca, Hosts: func() []string { return ownHosts(e.names(b.cfg.Load())) },
+		External: certs.File{Certificate: cfg.TLS.ExternalCertificate, Key: cfg.TLS.ExternalKey},
+		Local:    certs.File{Certificate: cfg.TLS.LocalCertificate, Key: cfg.TLS.LocalKey},
+		ACME:     e.acme(cfg), Log: b.log,
+	})
+	b.audit, err = audit.Open(audit.Config{Dir: filepath.Join(s.data, "log", "audit"), Signer: b.self, Log: b.log})
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, least)}))
-	if o := cfg.Node.AllowOrigin; o.Any || len(o.List) > 0 {
-		log.Warn("Access-Control-Allow-Origin is set, but this version lets no foreign web page in")
+	b.allow(e.origins(cfg))
+	return b, nil
+}
+
+// allow takes the configuration's word on foreign pages.
+func (b *base) allow(o config.Origins) {
+	b.origins.Configure(o.Any, o.List)
+	if o.Any {
+		b.log.Warn("EVERY web site may ask for scans here: Access-Control-Allow-Origin=*. Name the sites that you know instead")
 	}
-	if cfg.Node.EnableWebSetup {
-		log.Warn("EnableWebSetup is set, but this version has no web setup page")
+}
+
+// serve runs what every service runs beside its own parts.
+func (b *base) serve(ctx context.Context, group *errgroup.Group, of service) {
+	group.Go(func() error { return b.ports.Serve(ctx) })
+	group.Go(func() error { return b.certs.Serve(ctx) })
+	group.Go(func() error { return b.audit.Serve(ctx) })
+	group.Go(func() error { return b.setup.Serve(ctx) })
+	b.watch(ctx, group, of)
+}
+
+func (b *base) close() {
+	b.ports.Close()
+	if b.audit != nil {
+		if err := b.audit.Close(); err != nil {
+			b.log.Error("closing the audit log failed", "error", err)
+		}
 	}
-	return &base{session: s, cfg: cfg, self: self, token: scan.RandomText(52), log: log}, nil
 }
 
 // nameOr is the configured name, or the computer's.
@@ -62,12 +127,18 @@ func nameOr(name string) string {
 	return name
 }
 
+// configFile is the file that counts, whether it exists or not.
+func (s *session) configFile() string {
+	if s.config != "" {
+		return s.config
+	}
+	return filepath.Join(s.data, "platen.ini")
+}
+
 func (s *session) loadConfig() (*config.Config, error) {
-	file := s.config
-	if file == "" {
-		if own := filepath.Join(s.data, "platen.ini"); exists(own) {
-			file = own
-		}
+	file := s.configFile()
+	if s.config == "" && !exists(file) {
+		file = ""
 	}
 	return config.Load(file, os.Environ())
 }
@@ -126,17 +197,9 @@ func (b *base) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, se
 	return group.Wait()
 }
 
-// browserTLS is HTTPS by this installation's CA, for the addresses that the
-// machine has at the moment of each handshake.
-func (b *base) browserTLS(ca *identity.CA, names []string) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			cert, err := ca.Leaf(ownHosts(names), time.Now())
-			return &cert, err
-		},
-	}
+// browserTLS is HTTPS with the certificate that is right for each handshake.
+func (b *base) browserTLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1", certs.ALPNChallenge}, GetCertificate: b.certs.GetCertificate}
 }
 
 // ownHosts are the names and addresses by which this machine is reached.
@@ -178,12 +241,15 @@ func lanAddresses() []net.IP {
 }
 
 // landingPage is what other devices see over plain HTTP.
-func (b *base) landingPage(ca *identity.CA, httpsPort int) http.Handler {
-	return landing.Handler(landing.Config{Name: b.name, HTTPSPort: httpsPort, CA: ca.CertificatePEM(), CAPin: ca.Pin()})
+func (b *base) landingPage(httpsPort func() int) http.Handler {
+	return landing.Handler(landing.Config{Name: b.name, HTTPSPort: httpsPort, CA: b.ca.CertificatePEM()})
 }
 
 // portOf is the port that a listener has got.
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// announceCA prints what people compare before they install the CA's certificate.
+func (b *base) announceCA() { b.announce("certificate", identity.Fingerprint(b.ca.Certificate())) }
 
 // announce prints one line of where the service is.
 func (b *base) announce(what, where string) { fmt.Fprintf(b.stdout, "  %-15s %s\n", what, where) }

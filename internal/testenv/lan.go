@@ -6,14 +6,20 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var labs atomic.Int32
@@ -53,6 +59,7 @@ func (l *Lab) Host(name string) *Host {
 }
 
 func (h *Host) remove() {
+	os.RemoveAll(filepath.Join("/etc/netns", h.ns))
 	pids, _ := exec.Command("ip", "netns", "pids", h.ns).Output()
 	for _, pid := range strings.Fields(string(pids)) {
 		exec.Command("kill", "-9", pid).Run() // whoever still is in a namespace of ours
@@ -92,6 +99,61 @@ func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.ns}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
+}
+
+// Resolver makes programs of the host ask the name server at addr, which is on port 53.
+func (h *Host) Resolver(addr string) {
+	h.lab.t.Helper()
+	dir := filepath.Join("/etc/netns", h.ns) // ip-netns(8) binds it over /etc
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "resolv.conf"), []byte("nameserver "+addr+"\n"), 0o644)); err != nil {
+		h.lab.t.Fatal(err)
+	}
+}
+
+// Listen opens a TCP port on the host for a server in the test's own process.
+func (h *Host) Listen(addr string) net.Listener {
+	h.lab.t.Helper()
+	var l net.Listener
+	h.inside(func() (err error) { l, err = net.Listen("tcp", addr); return err })
+	h.lab.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// ListenPacket opens a UDP port on the host for a server in the test's own process.
+func (h *Host) ListenPacket(addr string) net.PacketConn {
+	h.lab.t.Helper()
+	var c net.PacketConn
+	h.inside(func() (err error) { c, err = net.ListenPacket("udp", addr); return err })
+	h.lab.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// inside runs f on a thread that is on the host meanwhile. What it opens stays there.
+// The thread comes back: if it ended, it would take along the programs that it once
+// started (see Pdeathsig), and the first thread never ends.
+func (h *Host) inside(f func() error) {
+	h.lab.t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	own, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		h.lab.t.Fatal(err)
+	}
+	defer own.Close()
+	there, err := os.Open(filepath.Join("/run/netns", h.ns))
+	if err != nil {
+		h.lab.t.Fatal(err)
+	}
+	defer there.Close()
+	if err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err == nil {
+		err = f()
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
+			panic(back) // everything else would go on in the wrong network
+		}
+	}
+	if err != nil {
+		h.lab.t.Fatalf("on host %s: %v", h.Name, err)
+	}
 }
 
 // DropUDP makes the host lose every UDP packet that it is sent, silently.

@@ -67,20 +67,27 @@ func (o *Office) StartNodeOn(t testing.TB, data string, env ...string) {
 	o.Node.Await(LinkedLine, StartTimeout)
 }
 
-// NewPair is an office on this machine: gateway and node on free loopback ports.
-func NewPair(t testing.TB, env ...string) *Office {
+// NewGateway is an office on this machine without a node: a gateway on a free loopback port.
+func NewGateway(t testing.TB, env ...string) *Office {
 	t.Helper()
 	o := &Office{Gateway: &Service{t: t, Data: t.TempDir()}}
-	ports := []string{"PLATEN_GATEWAY_PORT=" + freePort(t), "PLATEN_GATEWAY_HTTPPORT=0", "PLATEN_GATEWAY_NAMES=localhost"}
-	o.Gateway.Run = func() *exec.Cmd { return Command(nil, ports, "--data", o.Gateway.Data, "gateway") }
+	env = append([]string{"PLATEN_GATEWAY_PORT=" + FreePort(t), "PLATEN_GATEWAY_HTTPPORT=0", "PLATEN_GATEWAY_NAMES=localhost"}, env...)
+	o.Gateway.Run = func() *exec.Cmd { return Command(nil, env, "--data", o.Gateway.Data, "gateway") }
 	o.StartGateway()
-	o.StartNode(t, append([]string{"PLATEN_NODE_HTTPPORT=0"}, env...)...)
 	return o
 }
 
-// freePort is a port that was free a moment ago: a gateway's join token names its
-// port, so a test must know it before the start.
-func freePort(t testing.TB) string {
+// NewPair is an office on this machine: gateway and node on free loopback ports.
+func NewPair(t testing.TB, env ...string) *Office {
+	t.Helper()
+	o := NewGateway(t)
+	o.StartNode(t, append([]string{"PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_HTTPSPORT=0"}, env...)...)
+	return o
+}
+
+// FreePort is a port that was free a moment ago, for services whose port a test must
+// know before the start, as a gateway's, which its join tokens name.
+func FreePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

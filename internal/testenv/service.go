@@ -52,7 +52,7 @@ func Command(host *Host, env []string, args ...string) *exec.Cmd {
 func StartLocal(t testing.TB, env []string, args ...string) *Service {
 	t.Helper()
 	s := &Service{t: t, Data: t.TempDir()}
-	env = append([]string{"PLATEN_NODE_HTTPPORT=0"}, env...)
+	env = append([]string{"PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_HTTPSPORT=0"}, env...)
 	s.Run = func() *exec.Cmd { return Command(nil, env, append([]string{"--data", s.Data}, args...)...) }
 	s.Start()
 	s.URL = s.Await(ReadyLine, StartTimeout)[1]

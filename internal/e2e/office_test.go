@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,23 +34,36 @@ func newPhone(t testing.TB, host *testenv.Host, ca string) *phone {
 	if ca == "" {
 		return p
 	}
+	p.trust(ca)
+	return p
+}
+
+// trust makes the browser trust the CA in a PEM file.
+func (p *phone) trust(ca string) {
+	p.t.Helper()
 	db := filepath.Join(p.home, ".pki", "nssdb")
-	if err := os.MkdirAll(db, 0o700); err != nil {
-		t.Fatal(err)
+	args := [][]string{{"-d", "sql:" + db, "-A", "-t", "C,,", "-n", ca, "-i", ca}}
+	if err := os.Mkdir(filepath.Dir(db), 0o700); err == nil {
+		args = append([][]string{{"-d", "sql:" + db, "-N", "--empty-password"}}, args...)
 	}
-	for _, args := range [][]string{
-		{"-d", "sql:" + db, "-N", "--empty-password"},
-		{"-d", "sql:" + db, "-A", "-t", "C,,", "-n", "Platen", "-i", ca},
-	} {
-		if out, err := exec.Command("certutil", args...).CombinedOutput(); err != nil {
-			t.Fatalf("certutil %v: %v\n%s", args, err, out)
+	if err := os.MkdirAll(db, 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, a := range args {
+		if out, err := exec.Command("certutil", a...).CombinedOutput(); err != nil {
+			p.t.Fatalf("certutil %v: %v\n%s", a, err, out)
 		}
 	}
-	return p
 }
 
 // start runs a script in the background.
 func (p *phone) start(script string, args ...string) *testenv.Process {
+	p.t.Helper()
+	return p.startWith(script, nil, args...)
+}
+
+// startWith is start with something to read for the script.
+func (p *phone) startWith(script string, stdin io.Reader, args ...string) *testenv.Process {
 	p.t.Helper()
 	argv := append([]string{"node", filepath.Join(testenv.Root(), "web", "e2e", script)}, args...)
 	var cmd *exec.Cmd
@@ -59,6 +73,7 @@ func (p *phone) start(script string, args ...string) *testenv.Process {
 		cmd = p.host.Command(p.t.Context(), argv...)
 	}
 	cmd.Env = append(os.Environ(), "HOME="+p.home)
+	cmd.Stdin, cmd.WaitDelay = stdin, time.Second // a script may end without reading all
 	return testenv.Start(p.t, script, cmd)
 }
 

@@ -55,6 +55,9 @@ func (l *Lab) Host(name string) *Host {
 	l.run("ip", "netns", "add", h.ns)
 	l.t.Cleanup(h.remove)
 	l.run("ip", "-n", h.ns, "link", "set", "lo", "up")
+	// An IPv6 address that is tried out first comes up seconds later, and browsers drop
+	// their connections when the network changes.
+	h.Run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
 	return h
 }
 

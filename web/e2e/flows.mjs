@@ -394,6 +394,14 @@ check('a page that asks before one is signed in still asks afterwards', async ({
   await page.locator('[data-origin="https://returns.example"]').waitFor();
 }, { pair: true });
 
+check('a line that is lost right after the sign-in does not ask for a code again', async ({ page }) => {
+  await page.locator('input[name=code]').fill('K7QM2X9P');
+  await page.route('**/api/v1/service', (route) => route.abort(), { times: 1 });
+  await page.locator('button[type=submit]').click();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('[data-scanner], [data-preset]').first().waitFor();
+}, { pair: true });
+
 check('who is no administrator cannot allow a page', async ({ page, mock, tell }) => {
   await tell({ role: 'user' });
   await page.goto(`${mock.url}/allow#origin=https%3A%2F%2Freturns.example`);

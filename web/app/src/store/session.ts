@@ -29,8 +29,14 @@ export async function start(): Promise<void> {
 /** Signs in with a code, a secret, or what a provider or passkey answered: the one act of signing in. */
 export async function signIn(credential: SessionRequest): Promise<void> {
   const own = await platen.createSession({ ...credential, device: deviceName() });
-  const service = await platen.service();
-  session.set({ state: 'in', service, session: own, ...(own.check ? { check: own.check } : {}) });
+  try {
+    const service = await platen.service();
+    session.set({ state: 'in', service, session: own, ...(own.check ? { check: own.check } : {}) });
+  } catch (error) {
+    // The credential is spent and the cookie here: a lost line must not ask for another one.
+    if (!(error instanceof ConnectionError)) throw error;
+    session.set({ state: 'unreachable', error });
+  }
 }
 
 export async function signOut(): Promise<void> {

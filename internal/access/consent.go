@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,16 +60,12 @@ func (g *Guard) allowOrigin(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.InvalidJSON, "It begins with http:// or https://, and nothing follows the host and port.").At("origin")
 	}
 	c := consent{Origin: o.String(), By: CallerOf(r.Context()).who(), Created: g.Now()}
-	value, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encoding an allowed origin: %w", err)
-	}
-	_, err = g.Records.Create(r.Context(), originKey+o.id(), value, g.Now().Add(claimFor))
+	err = put(r.Context(), g.Records, originKey+o.id(), c, g.Now().Add(claimFor), 0)
 	if errors.Is(err, ErrConflict) {
 		c, err = g.consent(r.Context(), o.id())
 	}
 	if err != nil {
-		return fmt.Errorf("storing an allowed origin: %w", err)
+		return err
 	}
 	g.Origins.edited()
 	Note(r.Context(), o.id(), o.String())
@@ -105,9 +100,6 @@ func (g *Guard) withdrawOrigin(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Guard) consent(ctx context.Context, id string) (c consent, err error) {
-	value, _, err := g.Records.Get(ctx, originKey+id)
-	if err != nil {
-		return consent{}, err
-	}
-	return c, json.Unmarshal(value, &c)
+	c, _, err = get[consent](ctx, g.Records, originKey+id)
+	return c, err
 }

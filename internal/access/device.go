@@ -3,9 +3,7 @@ package access
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -77,12 +75,8 @@ func (g *Guard) newDevice(ctx context.Context, name, address string) (api.Device
 	d := device{ID: scan.RandomText(shortIDLength), Name: name, Address: address, State: deviceOpen,
 		Secret: hash(secret), Expires: now.Add(deviceLife), Interval: deviceInterval}
 	d.Code = d.codeHash(code)
-	value, err := json.Marshal(d)
-	if err != nil {
-		return api.DeviceGrant{}, fmt.Errorf("encoding a device grant: %w", err)
-	}
-	if _, err := g.Records.Create(ctx, deviceKey+d.ID, value, d.Expires); err != nil {
-		return api.DeviceGrant{}, fmt.Errorf("storing a device grant: %w", err)
+	if err := put(ctx, g.Records, deviceKey+d.ID, d, d.Expires, 0); err != nil {
+		return api.DeviceGrant{}, err
 	}
 	answer := d.describe(code)
 	answer.DeviceCode, answer.Interval = d.ID+"."+secret, int(d.Interval.Seconds())
@@ -90,22 +84,9 @@ func (g *Guard) newDevice(ctx context.Context, name, address string) (api.Device
 }
 
 func (g *Guard) waitingDevices(ctx context.Context) ([]device, error) {
-	var open []device
 	now := g.Now()
-	err := g.Records.List(ctx, deviceKey, func(_ string, value []byte) error {
-		var d device
-		if err := json.Unmarshal(value, &d); err != nil {
-			return err
-		}
-		if d.waits(now) {
-			open = append(open, d)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing device grants: %w", err)
-	}
-	return open, nil
+	list, err := all[device](ctx, g.Records, deviceKey)
+	return slices.DeleteFunc(list, func(d device) bool { return !d.waits(now) }), err
 }
 
 // deviceByCode finds the grant that waits with the code that a person typed.
@@ -128,27 +109,17 @@ func (g *Guard) deviceByCode(ctx context.Context, code string) (found device, er
 // editDevice changes a grant; GrantDenied if there is none.
 func (g *Guard) editDevice(ctx context.Context, id string, edit func(*device) error) error {
 	return withRetry(ctx, func() error {
-		value, revision, err := g.Records.Get(ctx, deviceKey+id)
+		d, revision, err := get[device](ctx, g.Records, deviceKey+id)
 		if errors.Is(err, ErrNoRecord) {
 			return problem.GrantDenied.Error()
 		}
+		if err == nil {
+			err = edit(&d)
+		}
 		if err != nil {
-			return fmt.Errorf("reading a device grant: %w", err)
-		}
-		var d device
-		if err := json.Unmarshal(value, &d); err != nil {
-			return fmt.Errorf("decoding a device grant: %w", err)
-		}
-		if err := edit(&d); err != nil {
 			return err
 		}
-		if value, err = json.Marshal(d); err != nil {
-			return fmt.Errorf("encoding a device grant: %w", err)
-		}
-		if _, err := g.Records.Update(ctx, deviceKey+id, value, d.Expires, revision); err != nil {
-			return fmt.Errorf("storing a device grant: %w", err)
-		}
-		return nil
+		return put(ctx, g.Records, deviceKey+id, d, d.Expires, revision)
 	})
 }
 

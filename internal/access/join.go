@@ -1,14 +1,12 @@
 package access
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -121,12 +119,8 @@ func (j *JoinTokens) Create(ctx context.Context, addresses []string, want api.Jo
 		return api.JoinToken{}, fmt.Errorf("making a join token: %w", errors.New(err.Error()))
 	}
 	r := joinRecord{ID: t.ID, Label: want.Label, Labels: want.Labels, Pin: t.Pin, Hash: hash(t.Secret), Expires: j.now().Add(joinLife)}
-	value, err := json.Marshal(r)
-	if err != nil {
-		return api.JoinToken{}, fmt.Errorf("encoding a join token: %w", err)
-	}
-	if _, err := j.Records.Create(ctx, joinKey+r.ID, value, r.kept()); err != nil {
-		return api.JoinToken{}, fmt.Errorf("storing a join token: %w", err)
+	if err := j.write(ctx, r, 0); err != nil {
+		return api.JoinToken{}, err
 	}
 	answer := r.describe()
 	answer.Token = t.String()
@@ -190,29 +184,15 @@ func (j *JoinTokens) wrong(ctx context.Context, r joinRecord, revision uint64) e
 }
 
 func (j *JoinTokens) read(ctx context.Context, id string) (joinRecord, uint64, error) {
-	value, revision, err := j.Records.Get(ctx, joinKey+id)
+	r, revision, err := get[joinRecord](ctx, j.Records, joinKey+id)
 	if errors.Is(err, ErrNoRecord) {
-		return joinRecord{}, 0, problem.JoinTokenInvalid.Error()
+		err = problem.JoinTokenInvalid.Error()
 	}
-	if err != nil {
-		return joinRecord{}, 0, fmt.Errorf("reading a join token: %w", err)
-	}
-	var r joinRecord
-	if err := json.Unmarshal(value, &r); err != nil {
-		return joinRecord{}, 0, fmt.Errorf("decoding a join token: %w", err)
-	}
-	return r, revision, nil
+	return r, revision, err
 }
 
 func (j *JoinTokens) write(ctx context.Context, r joinRecord, revision uint64) error {
-	value, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encoding a join token: %w", err)
-	}
-	if _, err := j.Records.Update(ctx, joinKey+r.ID, value, r.kept(), revision); err != nil {
-		return fmt.Errorf("storing a join token: %w", err)
-	}
-	return nil
+	return put(ctx, j.Records, joinKey+r.ID, r, r.kept(), revision)
 }
 
 // List pages through the tokens that can still be used, without their secrets.
@@ -226,21 +206,13 @@ func (j *JoinTokens) List(ctx context.Context, limit int, cursor string) (items 
 
 func (j *JoinTokens) open(ctx context.Context) ([]api.JoinToken, error) {
 	var open []api.JoinToken
-	err := j.Records.List(ctx, joinKey, func(_ string, value []byte) error {
-		var r joinRecord
-		if err := json.Unmarshal(value, &r); err != nil {
-			return err
-		}
+	list, err := all[joinRecord](ctx, j.Records, joinKey)
+	for _, r := range list {
 		if r.Node == "" && r.Pin == j.Pin() && j.now().Before(r.Expires) {
 			open = append(open, r.describe())
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing join tokens: %w", err)
 	}
-	slices.SortFunc(open, func(a, b api.JoinToken) int { return cmp.Compare(a.Id, b.Id) })
-	return open, nil
+	return open, err
 }
 
 // Delete voids a token. It is silent where there is none.

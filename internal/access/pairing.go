@@ -1,13 +1,10 @@
 package access
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -125,12 +122,8 @@ func (g *Guard) newPairing(ctx context.Context, p pairing, base string) (api.Pai
 	p.ID, p.State, p.Expires = scan.RandomText(shortIDLength), api.PairingStateOpen, now.Add(pairingLife)
 	p.Secret = hash(secret)
 	p.Code = p.codeHash(code)
-	value, err := json.Marshal(p)
-	if err != nil {
-		return api.Pairing{}, fmt.Errorf("encoding a pairing: %w", err)
-	}
-	if _, err := g.Records.Create(ctx, pairingKey+p.ID, value, p.Expires.Add(pairingKept)); err != nil {
-		return api.Pairing{}, fmt.Errorf("storing a pairing: %w", err)
+	if err := put(ctx, g.Records, pairingKey+p.ID, p, p.Expires.Add(pairingKept), 0); err != nil {
+		return api.Pairing{}, err
 	}
 	answer := p.describe(now)
 	answer.Code, answer.Secret = code, secret
@@ -167,20 +160,7 @@ func (g *Guard) pairings(ctx context.Context) ([]pairing, error) {
 	if g.Records == nil {
 		return nil, problem.New(problem.Unavailable, "Nobody can sign in here.")
 	}
-	var all []pairing
-	err := g.Records.List(ctx, pairingKey, func(_ string, value []byte) error {
-		var p pairing
-		if err := json.Unmarshal(value, &p); err != nil {
-			return err
-		}
-		all = append(all, p)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing pairings: %w", err)
-	}
-	slices.SortFunc(all, func(a, b pairing) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	return all[pairing](ctx, g.Records, pairingKey)
 }
 
 func openOnly(all []pairing, now time.Time) []pairing {
@@ -197,18 +177,11 @@ func (g *Guard) Pairing(ctx context.Context, id string) (api.Pairing, error) {
 }
 
 func (g *Guard) readPairing(ctx context.Context, id string) (pairing, uint64, error) {
-	value, revision, err := g.Records.Get(ctx, pairingKey+id)
+	p, revision, err := get[pairing](ctx, g.Records, pairingKey+id)
 	if errors.Is(err, ErrNoRecord) {
-		return pairing{}, 0, problem.NotFound.Error()
+		err = problem.NotFound.Error()
 	}
-	if err != nil {
-		return pairing{}, 0, fmt.Errorf("reading a pairing: %w", err)
-	}
-	var p pairing
-	if err := json.Unmarshal(value, &p); err != nil {
-		return pairing{}, 0, fmt.Errorf("decoding a pairing: %w", err)
-	}
-	return p, revision, nil
+	return p, revision, err
 }
 
 // editPairing changes a pairing if it is still open, else it answers why not.
@@ -224,14 +197,7 @@ func (g *Guard) editPairing(ctx context.Context, id string, edit func(*pairing))
 			return err
 		}
 		edit(&p)
-		value, err := json.Marshal(p)
-		if err != nil {
-			return fmt.Errorf("encoding a pairing: %w", err)
-		}
-		if _, err := g.Records.Update(ctx, pairingKey+id, value, p.Expires.Add(pairingKept), revision); err != nil {
-			return fmt.Errorf("storing a pairing: %w", err)
-		}
-		return nil
+		return put(ctx, g.Records, pairingKey+id, p, p.Expires.Add(pairingKept), revision)
 	})
 	return p, err
 }

@@ -2,8 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -133,19 +131,7 @@ func (g *Guard) readPermissions(ctx context.Context) ([]permission, error) {
 		return nil, nil
 	}
 	return g.permissions.get("", g.Now(), func() ([]permission, error) {
-		var all []permission
-		err := g.Records.List(ctx, permissionKey, func(_ string, value []byte) error {
-			var p permission
-			if err := json.Unmarshal(value, &p); err != nil {
-				return err
-			}
-			all = append(all, p)
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("listing permissions: %w", err)
-		}
-		return all, nil
+		return all[permission](ctx, g.Records, permissionKey)
 	})
 }
 

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,12 +67,8 @@ func (g *Guard) postPermission(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := permission{ID: scan.RandomText(shortIDLength), User: body.User, Group: body.Group, Role: body.Role,
 		Scanner: body.Scanner, Node: body.Node, Label: body.Label, Actions: body.Actions}
-	value, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encoding a permission: %w", err)
-	}
-	if _, err := g.Records.Create(ctx, permissionKey+p.ID, value, g.Now().Add(userFor)); err != nil {
-		return fmt.Errorf("storing a permission: %w", err)
+	if err := put(ctx, g.Records, permissionKey+p.ID, p, g.Now().Add(userFor), 0); err != nil {
+		return err
 	}
 	g.permissions.forget()
 	Note(ctx, p.ID, p.summary())
@@ -127,13 +122,9 @@ func countGiven(members ...string) (n int) {
 
 func (g *Guard) deletePermission(w http.ResponseWriter, r *http.Request) error {
 	ctx, key := r.Context(), permissionKey+r.PathValue("permission")
-	value, _, err := g.Records.Get(ctx, key)
+	p, _, err := get[permission](ctx, g.Records, key)
 	if errors.Is(err, ErrNoRecord) {
 		return problem.NotFound.Error()
-	}
-	var p permission
-	if err == nil {
-		err = json.Unmarshal(value, &p)
 	}
 	if err == nil {
 		err = g.Records.Delete(ctx, key)

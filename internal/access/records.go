@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -27,3 +30,52 @@ var (
 	ErrNoRecord = errors.New("no such record")
 	ErrConflict = errors.New("record was changed or exists")
 )
+
+// get decodes the record of a key; ErrNoRecord if there is none.
+func get[T any](ctx context.Context, r Records, key string) (v T, revision uint64, err error) {
+	value, revision, err := r.Get(ctx, key)
+	if err == nil {
+		err = json.Unmarshal(value, &v)
+	}
+	if err != nil {
+		return v, 0, fmt.Errorf("reading a record of %s: %w", area(key), err)
+	}
+	return v, revision, nil
+}
+
+// put stores v in place of the record with that revision; 0: there is none.
+func put(ctx context.Context, r Records, key string, v any, expires time.Time, revision uint64) error {
+	value, err := json.Marshal(v)
+	if err == nil && revision == 0 {
+		_, err = r.Create(ctx, key, value, expires)
+	} else if err == nil {
+		_, err = r.Update(ctx, key, value, expires, revision)
+	}
+	if err != nil {
+		return fmt.Errorf("storing a record of %s: %w", area(key), err)
+	}
+	return nil
+}
+
+// all decodes the live records whose keys begin with prefix, in key order.
+func all[T any](ctx context.Context, r Records, prefix string) ([]T, error) {
+	var list []T
+	err := r.List(ctx, prefix, func(_ string, value []byte) error {
+		var v T
+		if err := json.Unmarshal(value, &v); err != nil {
+			return err
+		}
+		list = append(list, v)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing records of %s: %w", area(prefix), err)
+	}
+	return list, nil
+}
+
+// area is the part of a key that may stand in a log: the rest can be a hashed secret.
+func area(key string) string {
+	word, _, _ := strings.Cut(key, ".")
+	return word
+}

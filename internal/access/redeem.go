@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -109,32 +108,13 @@ type tries struct {
 // payTry adds to the count and answers the new one.
 func (g *Guard) payTry(ctx context.Context, n int) (spent int, err error) {
 	err = withRetry(ctx, func() error {
-		var t tries
-		value, revision, err := g.Records.Get(ctx, triesKey)
-		found := !errors.Is(err, ErrNoRecord)
-		if err != nil && found {
-			return fmt.Errorf("reading the count of tries: %w", err)
-		}
-		if found {
-			if err := json.Unmarshal(value, &t); err != nil {
-				return fmt.Errorf("decoding the count of tries: %w", err)
-			}
+		t, revision, err := get[tries](ctx, g.Records, triesKey)
+		if err != nil && !errors.Is(err, ErrNoRecord) {
+			return err
 		}
 		t.Wrong = max(t.Wrong+n, 0)
 		spent = t.Wrong
-		if value, err = json.Marshal(t); err != nil {
-			return fmt.Errorf("encoding the count of tries: %w", err)
-		}
-		expires := g.Now().Add(24 * time.Hour)
-		if found {
-			_, err = g.Records.Update(ctx, triesKey, value, expires, revision)
-		} else {
-			_, err = g.Records.Create(ctx, triesKey, value, expires)
-		}
-		if err != nil {
-			return fmt.Errorf("storing the count of tries: %w", err)
-		}
-		return nil
+		return put(ctx, g.Records, triesKey, t, g.Now().Add(24*time.Hour), revision)
 	})
 	return spent, err
 }

@@ -5,10 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,12 +65,8 @@ func (g *Guard) createSession(ctx context.Context, s session) (session, string, 
 	if s.Kind != api.SessionKindToken {
 		s.Seen = s.Created
 	}
-	value, err := json.Marshal(s)
-	if err != nil {
-		return session{}, "", fmt.Errorf("encoding a session: %w", err)
-	}
-	if _, err := g.Records.Create(ctx, sessionKey+s.ID, value, g.expiry(s)); err != nil {
-		return session{}, "", fmt.Errorf("storing a session: %w", err)
+	if err := put(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), 0); err != nil {
+		return session{}, "", err
 	}
 	return s, s.ID + "." + secret, nil
 }
@@ -116,41 +112,18 @@ func (g *Guard) speaksFor(ctx context.Context, s session) (Caller, error) {
 
 // readSession answers SessionExpired if there is no such session now.
 func (g *Guard) readSession(ctx context.Context, id string) (session, uint64, error) {
-	value, revision, err := g.Records.Get(ctx, sessionKey+id)
-	if errors.Is(err, ErrNoRecord) {
+	s, revision, err := get[session](ctx, g.Records, sessionKey+id)
+	if errors.Is(err, ErrNoRecord) || err == nil && !g.Now().Before(g.expiry(s)) {
 		return session{}, 0, problem.SessionExpired.Error()
 	}
-	if err != nil {
-		return session{}, 0, fmt.Errorf("reading a session: %w", err)
-	}
-	var s session
-	if err := json.Unmarshal(value, &s); err != nil {
-		return session{}, 0, fmt.Errorf("decoding a session: %w", err)
-	}
-	if !g.Now().Before(g.expiry(s)) {
-		return session{}, 0, problem.SessionExpired.Error()
-	}
-	return s, revision, nil
+	return s, revision, err
 }
 
 // sessionsWhere lists the sessions that is says yes to, in order of their IDs.
 func (g *Guard) sessionsWhere(ctx context.Context, is func(session) bool) ([]session, error) {
-	var all []session
 	now := g.Now()
-	err := g.Records.List(ctx, sessionKey, func(_ string, value []byte) error {
-		var s session
-		if err := json.Unmarshal(value, &s); err != nil {
-			return err
-		}
-		if now.Before(g.expiry(s)) && is(s) {
-			all = append(all, s)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing sessions: %w", err)
-	}
-	return all, nil
+	list, err := all[session](ctx, g.Records, sessionKey)
+	return slices.DeleteFunc(list, func(s session) bool { return !now.Before(g.expiry(s)) || !is(s) }), err
 }
 
 // refresh notes that the session is in use. If the write fails the session is still
@@ -161,10 +134,7 @@ func (g *Guard) refresh(ctx context.Context, s session, revision uint64) {
 		return
 	}
 	s.Seen = now
-	value, err := json.Marshal(s)
-	if err == nil {
-		_, err = g.Records.Update(ctx, sessionKey+s.ID, value, g.expiry(s), revision)
-	}
+	err := put(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), revision)
 	if err != nil && !errors.Is(err, ErrConflict) { // a conflict: another request did it
 		g.Log.LogAttrs(ctx, slog.LevelWarn, "cannot note that a session is in use",
 			slog.String("session", s.ID), slog.Any("error", err))

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -32,19 +31,11 @@ func (g *Guard) listUsers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx := r.Context()
-	var all []user
-	err = g.Records.List(ctx, userKey, func(_ string, value []byte) error {
-		var u user
-		if err := json.Unmarshal(value, &u); err != nil {
-			return err
-		}
-		all = append(all, u)
-		return nil
-	})
+	everybody, err := all[user](ctx, g.Records, userKey)
 	if err != nil {
-		return fmt.Errorf("listing users: %w", err)
+		return err
 	}
-	page, next, err := pageOf(all, func(u user) string { return u.ID }, limit, cursor)
+	page, next, err := pageOf(everybody, func(u user) string { return u.ID }, limit, cursor)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,33 +94,17 @@ func (g *Guard) readUser(ctx context.Context, id string) (user, uint64, error) {
 	if g.Records == nil || !isText(id, shortIDLength) {
 		return user{}, 0, problem.NotFound.Error()
 	}
-	value, revision, err := g.Records.Get(ctx, userKey+id)
+	u, revision, err := get[user](ctx, g.Records, userKey+id)
 	if errors.Is(err, ErrNoRecord) {
-		return user{}, 0, problem.NotFound.Error()
+		err = problem.NotFound.Error()
 	}
-	if err != nil {
-		return user{}, 0, fmt.Errorf("reading a user: %w", err)
-	}
-	var u user
-	if err := json.Unmarshal(value, &u); err != nil {
-		return user{}, 0, fmt.Errorf("decoding a user: %w", err)
-	}
-	return u, revision, nil
+	return u, revision, err
 }
 
 // writeUser replaces the record with that revision; 0: there is none.
 func (g *Guard) writeUser(ctx context.Context, u user, revision uint64) error {
-	value, err := json.Marshal(u)
-	if err != nil {
-		return fmt.Errorf("encoding a user: %w", err)
-	}
-	if revision == 0 {
-		_, err = g.Records.Create(ctx, userKey+u.ID, value, g.Now().Add(userFor))
-	} else {
-		_, err = g.Records.Update(ctx, userKey+u.ID, value, g.Now().Add(userFor), revision)
-	}
-	if err != nil {
-		return fmt.Errorf("storing a user: %w", err)
+	if err := put(ctx, g.Records, userKey+u.ID, u, g.Now().Add(userFor), revision); err != nil {
+		return err
 	}
 	g.users.forget()
 	return nil

@@ -32,14 +32,17 @@ func (s *session) setupConfig() setup.Config {
 	return setup.Config{Path: s.configFile(), Env: os.Environ(), Dir: filepath.Join(s.storage(), "setup")}
 }
 
-// openSetup makes the setup page's other half, for the service that is being made.
-func (b *base) openSetup(of service, gateway *nodeService) (err error) {
+// openSetup makes the setup page's other half, for the service that is being made. n
+// is nil at a gateway; its node is not there yet.
+func (b *base) openSetup(of service, n *nodeService) (err error) {
 	c := b.setupConfig()
 	c.Role, c.Certificates, c.Audit, c.Level, c.Log = api.SetupRole(b.end.role), b.certs, b.audit, b.level, b.log
 	c.Apply = func(_ context.Context, cfg *config.Config) error { return b.apply(of, cfg) }
 	c.State = func(ctx context.Context) setup.State { return b.describe(ctx, of) }
-	if gateway != nil {
-		c.Join, c.Ask, c.Leave = gateway.node.Join, gateway.node.Ask, gateway.node.Leave
+	if n != nil {
+		c.Join = func(ctx context.Context, token string) error { return n.node.Join(ctx, token) }
+		c.Ask = func(ctx context.Context, address string) error { return n.node.Ask(ctx, address) }
+		c.Leave = func(ctx context.Context) error { return n.node.Leave(ctx) }
 	}
 	b.setup, err = setup.New(c)
 	return err

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import type { Capabilities, Document, DocumentPage, Job, Page, PlatenEvent, Role, Scanner, Settings } from '@platen/sdk';
 import { Access, type AccessState, type Answer } from './access.js';
+import { SetupMock } from './mock-setup.js';
 import { papers, type Sheet } from './papers.js';
 import { pdf } from './pdf.js';
 
@@ -73,6 +74,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
     options.pair ? undefined : { id: 'loopback', role: 'admin', kind: 'loopback', created: now(), expires: '2027-01-01T00:00:00.000Z' },
   );
+  const setup = new SetupMock(options.gateway ? 'gateway' : 'node', () => random(20));
   let seq = 0;
   const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
   const places = ['Reception', '2nd floor, copy room', ''];
@@ -258,7 +260,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     }
     const open = access.open(route, body);
     if (!open && !session) return problem(response, 401, 'session-required');
-    const answer: Answer | undefined = faults.nodes === 'none' && route === 'GET /nodes' ? [200, { items: [] }] : (open ?? access.answer(route, part, body));
+    const answer: Answer | undefined = faults.nodes === 'none' && route === 'GET /nodes' ? [200, { items: [] }] : (open ?? access.answer(route, part, body) ?? setup.answer(route, part, body, request.headers.host!));
     if (answer) {
       if (!Array.isArray(answer)) return problem(response, answer.status, answer.code);
       if (answer[0] === 204) return void response.writeHead(204).end();
@@ -386,9 +388,10 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     request.on('data', (chunk) => (text += String(chunk)));
     request.on('end', () => {
       if (url.pathname === '/mock') {
-        const told = JSON.parse(text) as Partial<Faults & AccessState>;
+        const told = JSON.parse(text) as Partial<Faults & AccessState & SetupMock['state']>;
         Object.assign(faults, told);
         for (const key of ['people', 'anyOrigin', 'provider'] as const) if (key in told) Object.assign(access.state, { [key]: told[key] });
+        if ('setup' in told) setup.state.setup = told.setup!;
         const { session } = access.state;
         if (session && faults.role) session.role = faults.role;
         if (session && faults.named) Object.assign(session, { id: random(20), kind: 'pairing', user: access.users[0]!.id, name: access.users[0]!.name, device: 'Test browser' });

@@ -26,7 +26,11 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const saw = { role: '', tabs: {}, faults };
 const panel = (section) => (desktop ? page.locator('#setup-panel') : page.locator(`[data-section="${section}"]`));
 const picture = async (name) => {
-  if (shots) await page.screenshot({ path: `${shots}/${name}${desktop ? '' : '-phone'}.png` });
+  if (!shots) return;
+  await page.mouse.move(1, 1);
+  await page.locator('.toast').waitFor({ state: 'detached' });
+  await page.waitForTimeout(300); // sheets rise
+  await page.screenshot({ path: `${shots}/${name}${desktop ? '' : '-phone'}.png` });
 };
 
 /** Opens a section; on a phone the one before is closed. */
@@ -83,8 +87,9 @@ async function tabs() {
   for (const name of await page.locator('[data-section]').evaluateAll((all) => all.map((e) => e.dataset.section))) {
     await show(name);
     await page.waitForLoadState('networkidle');
-    saw.tabs[name] = await panel(name).innerText();
     await picture(name);
+    await panel(name).evaluate((e) => e.querySelectorAll('details').forEach((more) => (more.open = true)));
+    saw.tabs[name] = await panel(name).innerText();
     await inspect(name);
   }
 }
@@ -154,6 +159,7 @@ async function gatewaySteps() {
   saw.lost = await page.locator('[data-state=lost], [data-state=on-trial]').innerText();
   await picture('moved');
   await page.goto(await link.getAttribute('href'));
+  await pair(page);
   await page.locator('.setup-screen').waitFor();
   await onTrial();
   await keep();
@@ -193,3 +199,4 @@ await main(async () => {
   return saw;
 });
 await close();
+process.stdin.destroy(); // or it is waited for

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startChromium } from './chromium.mjs';
 import { loadMock } from './mock.mjs';
+import { walkSetup } from './walk-setup.mjs';
 
 const { values: given } = parseArgs({ options: { shots: { type: 'string' }, only: { type: 'string' } } });
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -251,6 +252,7 @@ for (const look of looks) {
     await see('[data-action=add-passkey]');
     await see('[data-session]');
     await screen('account');
+    await walkSetup({ page, screen, startMock, desktop: look.desktop });
     // Scans that wait for their owner.
     await tell({ hold: true });
     await go('/scanners');

@@ -7,14 +7,18 @@ import { en as appEn } from '../src/i18n/en.js';
 import { format } from '../src/i18n/format.js';
 import * as wordsDe from '../src/i18n/words.de.js';
 import * as wordsEn from '../src/i18n/words.en.js';
+import { de as setupDe } from '../src/setup/words.de.js';
+import { en as setupEn } from '../src/setup/words.en.js';
 
 function constants(file: string, type: string): string[] {
   const source = readFileSync(new URL(`../../../proto/${file}`, import.meta.url), 'utf8');
   return [...source.matchAll(new RegExp(`\\b${type}\\s+=\\s+"([a-z-]+)"`, 'g'))].map((m) => m[1]!).sort();
 }
 
-const en = { ...appEn, ...adminEn };
-const de = { ...appDe, ...adminDe };
+const sets: [name: string, en: Record<string, string>, de: Record<string, string>][] = [
+  ['the app and its administration', { ...appEn, ...adminEn }, { ...appDe, ...adminDe }],
+  ['the setup page', setupEn, setupDe],
+];
 
 const both = [['English', wordsEn], ['German', wordsDe]] as const;
 
@@ -55,23 +59,24 @@ function slots(message: string): string[] {
   return [...message.matchAll(/\{(\w+)(?:\}|, plural)/g)].map((m) => m[1]!).filter((s) => !/^\d+$/.test(s)).sort();
 }
 
-describe('the texts', () => {
-  it('have each key once', () => {
-    expect(Object.keys(appEn).filter((key) => key in adminEn)).toEqual([]);
-  });
+it.each([['the administration', adminEn], ['the setup page', setupEn]])('%s has no key of the app', (_name, own) => {
+  expect(Object.keys(appEn).filter((key) => key in own)).toEqual([]);
+});
 
-  const keys = Object.keys(en) as (keyof typeof en)[];
+describe.each(sets)('the texts of %s', (_name, en, de) => {
+  const keys = Object.keys(en);
 
-  it('have the same slots in both languages', () => {
-    for (const key of keys) expect([...new Set(slots(de[key]))], key).toEqual([...new Set(slots(en[key]))]);
+  it('have the same keys and slots in both languages', () => {
+    expect(Object.keys(de).sort()).toEqual([...keys].sort());
+    for (const key of keys) expect([...new Set(slots(de[key]!))], key).toEqual([...new Set(slots(en[key]!))]);
   });
 
   it('can all be filled, for no, one and many', () => {
     for (const [locale, texts] of [['en', en], ['de', de]] as const) {
       for (const key of keys) {
         for (const count of [0, 1, 2, 12]) {
-          const values = Object.fromEntries(slots(texts[key]).map((name) => [name, name === 'count' ? count : 'x']));
-          expect(format(texts[key], values, locale), key).not.toMatch(/[{}#]/);
+          const values = Object.fromEntries(slots(texts[key]!).map((name) => [name, name === 'count' ? count : 'x']));
+          expect(format(texts[key]!, values, locale), key).not.toMatch(/[{}#]/);
         }
       }
     }

@@ -1,6 +1,8 @@
-import { ProblemError, type SetupChange } from '@platen/sdk';
+import { ProblemError, type Session, type SetupChange } from '@platen/sdk';
 import { useEffect, useState } from 'preact/hooks';
+import { admin } from '../api.js';
 import { countdown, moment } from '../i18n/index.js';
+import { useOwn } from '../store/session.js';
 import { createStore, useStore } from '../store/store.js';
 import { act } from '../ui/act.js';
 import { Banner, ProblemNote, useClock } from '../ui/bits.js';
@@ -11,35 +13,50 @@ import { Edits } from './plan.js';
 import { t } from './words.js';
 
 const trial = createStore<SetupChange | undefined>(undefined);
+let ticket = '';
 
-/** Shows a change that reverts by itself, whether the service can still be reached here or not. */
-export function startTrial(change: SetupChange): void {
+/**
+ * Shows a change that reverts by itself, whether the service can still be reached here or not.
+ * `secret` signs in where the page moves to: a browser knows nobody there.
+ */
+export function startTrial(change: SetupChange, secret = ''): void {
+  ticket = secret;
   trial.set(change);
+}
+
+/** What signs this administrator in again, at another address of this service. */
+export async function ticketHere(own: Session): Promise<string | undefined> {
+  return (await admin.createPairing(own.user ? { user: own.user } : { role: own.role })).secret;
+}
+
+/** Whether a change takes the page away from the address at which it is open. */
+export function moves({ addresses = [] }: SetupChange): boolean {
+  return !addresses.some((a) => new URL(a).port === location.port && new URL(a).protocol === location.protocol);
 }
 
 /** The change on trial: keep it, or watch it revert. `list` is undefined while the service cannot be reached. */
 export function Trial({ list, reload }: { list: SetupChange[] | undefined; reload: () => void }) {
   const now = useStore(trial);
-  const clock = useClock(api.now, now !== undefined);
-  const [error, setError] = useState<unknown>();
   useEffect(() => {
     if (!list) return;
     const before = trial.get();
     const on = list.find((c) => c.state === 'on-trial');
     if (before && !on && list.find((c) => c.id === before.id)?.state === 'reverted') showToast(t('reverted'));
     trial.set(on);
-    if (before?.id !== on?.id) setError(undefined);
   }, [list]);
+  return now?.until ? <OnTrial key={now.id} now={now} until={now.until} reached={list !== undefined} reload={reload} /> : null;
+}
+
+function OnTrial({ now, until, reached, reload }: { now: SetupChange; until: string; reached: boolean; reload: () => void }) {
+  const clock = useClock(api.now);
+  const [error, setError] = useState<unknown>();
   useEffect(() => {
-    if (!now) return;
     const timer = setInterval(reload, 1500);
     return () => clearInterval(timer);
-  }, [now?.id]);
-  if (!now?.until) return null;
-  const time = countdown(Date.parse(now.until) - clock);
-  const elsewhere = now.addresses?.filter((a) => new URL(a).origin !== location.origin) ?? [];
-  const here = elsewhere.length !== now.addresses?.length || stillHere(now);
-  if (!list) return <div role="alert" data-state="lost"><Banner icon="wifi-off" tone="warn" title={t('trial.lost', { time })}><Addresses list={elsewhere} /></Banner></div>;
+  }, []);
+  const time = countdown(Date.parse(until) - clock);
+  const moved = moves(now);
+  if (!reached) return <div class="setup-trial" role="alert" data-state="lost"><Banner icon="wifi-off" tone="warn" title={t('trial.lost', { time })}>{moved && <><p>{t('trial.moved')}</p><Addresses of={now} /></>}</Banner></div>;
   const keep = async (): Promise<void> => {
     try {
       await api.keep(now.id!);
@@ -52,31 +69,28 @@ export function Trial({ list, reload }: { list: SetupChange[] | undefined; reloa
   };
   const refused = error instanceof ProblemError && error.code === 'change-on-trial';
   return (
-    <div role="alert" data-state="on-trial">
+    <div class="setup-trial" role="alert" data-state="on-trial">
       <Banner icon="clock" tone="warn" title={t('trial', { time })} actions={<Button kind="primary" data-action="keep" onClick={() => void keep()}>{t('trial.keep')}</Button>}>
-        <p>{t(refused ? 'trial.elsewhere' : here ? 'trial.text' : 'trial.moved')}</p>
-        {(refused || !here) && <Addresses list={elsewhere} />}
+        <p>{t(refused ? 'trial.elsewhere' : moved ? 'trial.moved' : 'trial.text')}</p>
+        {(refused || moved) && <Addresses of={now} />}
         {error !== undefined && !refused && <ProblemNote error={error} />}
       </Banner>
     </div>
   );
 }
 
-/** The address is not among those that are listed, as one of a proxy, but its port is. */
-function stillHere({ addresses = [] }: SetupChange): boolean {
-  return addresses.some((a) => new URL(a).port === location.port && new URL(a).protocol === location.protocol);
-}
-
-function Addresses({ list }: { list: string[] }) {
-  return <ul class="setup-addresses">{list.map((a) => <li key={a}><a href={a}>{a}</a></li>)}</ul>;
+function Addresses({ of: { addresses = [] } }: { of: SetupChange }) {
+  return <ul class="setup-addresses">{addresses.map((a) => <li key={a}><a href={ticket ? `${a}#pair=${ticket}` : a}>{a}</a></li>)}</ul>;
 }
 
 /** What was changed here, with the way back. */
 export function Changes({ list, reload }: { list: SetupChange[]; reload: () => void }) {
-  const undo = async (id: string): Promise<void> => {
+  const own = useOwn();
+  const undo = async ({ id, changes }: SetupChange): Promise<void> => {
     await act(async () => {
-      const made = await api.undo(id);
-      if (made.state === 'on-trial') startTrial(made);
+      const secret = changes.some(({ key }) => /Setup.*Port$|Address$|External$/.test(key)) ? await ticketHere(own) : undefined;
+      const made = await api.undo(id!);
+      if (made.state === 'on-trial') startTrial(made, secret);
       else showToast(t('changes.undone'));
     });
     reload();
@@ -90,7 +104,7 @@ export function Changes({ list, reload }: { list: SetupChange[]; reload: () => v
             <dl class="setup-facts"><Edits of={c} /></dl>
             <span class="label quiet">{[c.time && moment(c.time), c.by, t(`state.${c.state}`)].filter(Boolean).join(' · ')}</span>
           </div>
-          {c.state === 'kept' && c.id && <Button class="small" icon="undo-2" data-action="undo" onClick={() => void undo(c.id!)}>{t('changes.undo')}</Button>}
+          {c.state === 'kept' && c.id && <Button class="small" icon="undo-2" data-action="undo" onClick={() => void undo(c)}>{t('changes.undo')}</Button>}
         </li>
       ))}
     </ul>

@@ -1,7 +1,7 @@
 import type { SetupEffect } from '@platen/sdk';
 
 /** What changes do, in German; {v0} is the first of the effect's values. */
-export const effects: Record<SetupEffect['code'], string> = {
+export const effects: Record<Exclude<SetupEffect['code'], 'value' | 'secret'>, string> = {
   'restart': 'Erst nach einem Neustart des Dienstes gilt das alles.',
   'external-off': 'Telefone und andere Geräte erreichen Platen nicht mehr; wer gerade scannt, wird getrennt.',
   'external-on': 'Telefone dieses Netzwerks erreichen Platen unter {v0}.',
@@ -39,7 +39,5 @@ export const effects: Record<SetupEffect['code'], string> = {
   'acme-on': 'Zertifikate für {v0} werden bei {v1} geholt; diese Namen werden öffentlich bekannt.',
   'acme-off': 'Es werden keine Zertifikate mehr geholt.',
   'bonjour': 'Das wird gespeichert; diese Version kündigt noch nichts an.',
-  'secret': '{v0} wird ersetzt.',
   'secrets-stay': 'Geheimnisse bleiben, wie sie sind: Was vorher galt, wird nicht aufgehoben.',
-  'value': '{v0} wird {v1}; bisher {v2}.',
 };

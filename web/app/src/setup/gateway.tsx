@@ -1,7 +1,7 @@
 import type { Setup } from '@platen/sdk';
 import { useId, useState } from 'preact/hooks';
 import { act } from '../ui/act.js';
-import { CheckString, Chip, Field, ProblemNote } from '../ui/bits.js';
+import { CheckString, Field, ProblemNote } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Confirm } from '../ui/confirm.js';
 import { showToast } from '../ui/toast.js';
@@ -22,23 +22,21 @@ export function Gateway({ setup, onDone }: { setup: Setup; onDone: () => void })
     <>
       {!gateway?.address && <Join onDone={onDone} />}
       {gateway?.address && gateway.waiting && (
-        <Group title={gatewaySum(setup)}>
+        <>
           {gateway.check && <><CheckString check={gateway.check} /><p>{t('gateway.check')}</p></>}
           <div class="actions"><Button data-action="cancel" onClick={() => void act(() => api.leave()).then(onDone)}>{t('gateway.cancel')}</Button></div>
-        </Group>
+        </>
       )}
-      {gateway?.address && !gateway.waiting && <Joined setup={setup} onDone={onDone} />}
+      {gateway?.address && !gateway.waiting && <Joined onDone={onDone} />}
       <Settings setup={setup} keys={['MaxRole']} />
     </>
   );
 }
 
-function Joined({ setup, onDone }: { setup: Setup; onDone: () => void }) {
+function Joined({ onDone }: { onDone: () => void }) {
   const [leaving, setLeaving] = useState(false);
-  const connected = setup.gateway?.connected;
   return (
     <>
-      <Chip icon={connected ? 'circle-check' : 'wifi-off'} tone={connected ? 'ok' : 'warn'}>{gatewaySum(setup)}</Chip>
       <div class="actions"><Button kind="danger-plain" data-action="leave" onClick={() => setLeaving(true)}>{t('gateway.leave')}</Button></div>
       {leaving && <Confirm title={t('gateway.leave.ask')} label={t('gateway.leave')} onYes={() => act(() => api.leave(), t('gateway.left')).then(onDone)} onClose={() => setLeaving(false)}>{t('gateway.leave.text')}</Confirm>}
     </>

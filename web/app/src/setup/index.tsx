@@ -61,7 +61,9 @@ function Warnings({ setup }: { setup: SetupData }) {
   return (
     <>
       {setup.warnings?.map(({ code, text }) => (
-        <Banner key={text} icon="triangle-alert" tone="bad" title={t(`warning.${code}`)}><p class="label" lang="en">{text}</p></Banner>
+        <Banner key={text} icon="triangle-alert" tone="bad" title={t(`warning.${code}`)}>
+          {code === 'any-origin' || code === 'no-users' || code === 'plain-http' ? <p>{t(`warning.${code}.text`)}</p> : <p lang="en">{text}</p>}
+        </Banner>
       ))}
     </>
   );

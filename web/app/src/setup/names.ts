@@ -3,6 +3,7 @@ export const names: Record<string, { en: string; de: string; text: string }> = {
   'Name': { en: 'Name', de: 'Name', text: 'Was Menschen sehen; leer: der Name des Computers' },
   'Location': { en: 'Location', de: 'Standort', text: 'Wo er steht, für Menschen' },
   'HTTPPort': { en: 'Port for HTTP', de: 'Port für HTTP', text: 'HTTP ohne Verschlüsselung: auf diesem Computer; für andere Geräte nur die Seite über das Zertifikat' },
+  '[gateway] HTTPPort': { en: 'Port for HTTP', de: 'Port für HTTP', text: 'HTTP ohne Verschlüsselung: die Seite über das Zertifikat, die zu HTTPS weiterführt' },
   'HTTPSPort': { en: 'Port for other devices', de: 'Port für andere Geräte', text: 'HTTPS für andere Geräte' },
   'Port': { en: 'Port for browsers and nodes', de: 'Port für Browser und Knoten', text: 'Alles übrige, TCP und UDP: Browser und Knoten' },
   'External': { en: 'Let other devices of this network in', de: 'Andere Geräte dieses Netzwerks einlassen', text: 'Telefone und Computer des Netzwerks erreichen Platen, sobald sie angemeldet sind' },

@@ -1,5 +1,6 @@
 import type { SetupChange } from '@platen/sdk';
 import { useState } from 'preact/hooks';
+import { useOwn } from '../store/session.js';
 import { useStore } from '../store/store.js';
 import { Banner, ProblemNote } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
@@ -7,13 +8,14 @@ import { Bar } from '../ui/frame.js';
 import { Sheet } from '../ui/sheet.js';
 import { showToast } from '../ui/toast.js';
 import { api } from './api.js';
-import { startTrial } from './changes.js';
+import { moves, startTrial, ticketHere } from './changes.js';
 import { edits } from './settings.js';
 import { effectText, settingName, t, valueText } from './words.js';
 
 /** What can be done with what was typed. Nothing happens before the plan was seen and applied. */
 export function ApplyBar({ onDone }: { onDone: () => void }) {
   const values = useStore(edits);
+  const own = useOwn();
   const [plan, setPlan] = useState<SetupChange>();
   const [error, setError] = useState<unknown>();
   const [working, setWorking] = useState(false);
@@ -34,10 +36,11 @@ export function ApplyBar({ onDone }: { onDone: () => void }) {
   };
   const look = () => run(async () => setPlan(await api.change({ values, dryRun: true })));
   const apply = () => run(async () => {
+    const secret = plan?.until && moves(plan) ? await ticketHere(own) : undefined;
     const made = await api.change({ values, confirmed: true });
     close();
     edits.set({});
-    if (made.state === 'on-trial') startTrial(made);
+    if (made.state === 'on-trial') startTrial(made, secret);
     else showToast(t('applied'));
     onDone();
   });
@@ -64,14 +67,15 @@ export function ApplyBar({ onDone }: { onDone: () => void }) {
 }
 
 function Plan({ plan }: { plan: SetupChange }) {
+  const effects = plan.effects.map(effectText).filter((text) => text !== undefined);
   return (
     <>
       {plan.opens && <Banner icon="triangle-alert" tone="bad" title={t('plan.opens')} />}
       <dl class="setup-facts"><Edits of={plan} /></dl>
-      {plan.effects.length > 0 && (
+      {effects.length > 0 && (
         <section>
           <h3>{t('plan.effects')}</h3>
-          <ul class="setup-effects">{plan.effects.map((e) => <li key={e.text}>{effectText(e)}</li>)}</ul>
+          <ul class="setup-effects">{effects.map((text) => <li key={text}>{text}</li>)}</ul>
         </section>
       )}
       {plan.until && <Banner icon="clock" tone="warn" title={t('plan.trial')} />}

@@ -39,7 +39,7 @@ function sectionsOf({ setup, changes, reload }: SectionsProps): Section[] {
   return [
     {
       key: 'local',
-      sum: allowed === '*' ? t('local.any') : t('local.sum', { origins: allowed.split(',').filter((o) => o.trim()).length }),
+      sum: allowed === '*' ? t('local.any') : t('local.sum', { count: allowed.split(',').filter((o) => o.trim()).length }),
       body: () => (
         <>
           <p class="quiet">{t('local.text')}</p>

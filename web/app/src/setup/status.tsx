@@ -40,10 +40,10 @@ export function Status({ setup, onChange }: { setup: Setup; onChange: () => void
         <p class="field-label">{t('fault')}</p>
         <p class="label quiet">{setup.fault ? <span lang="en">{setup.fault}</span> : t('no-fault')}</p>
       </div>
-      <div>
+      <div class="setup-log">
         <Segmented label={t('log')} name="log" value={log.level} choices={levels.map((value) => ({ value, label: value }))} onChange={choose}
           hint={log.until ? t('log.until', { level: usual, time: moment(log.until) }) : t('log.hour', { level: usual })} />
-        {log.until && <Button kind="plain" class="small" data-action="keep-level" onClick={keep}>{t('log.keep', { level: log.level })}</Button>}
+        {log.until && <div class="actions"><Button class="small" data-action="keep-level" onClick={keep}>{t('log.keep', { level: log.level })}</Button></div>}
       </div>
       <Closed title={t('ports')}>
         <dl class="setup-facts">

@@ -11,25 +11,25 @@ export type Key = Parameters<typeof t>[0];
 /** The app's texts, and those of this page. */
 export const t = withTexts({ en, de });
 
-/** `[node] External` without the section that each key of a node has. */
-const bare = (key: string): string => key.replace(/^\[(node|gateway)\] /, '');
+/** `[node] External` stands there without its section, unless the two ends differ. */
+const known = (key: string) => names[key] ?? names[key.replace(/^\[(node|gateway)\] /, '')];
 
 /** `[node] External` in words. */
 export function settingName(key: string): string {
-  return names[bare(key)]?.[language.get()] ?? key;
+  return known(key)?.[language.get()] ?? key;
 }
 
 /** What a setting is for. The service says it in English. */
 export function meaning(key: string, english: string): string {
-  if (language.get() === 'de') return names[bare(key)]?.text ?? english;
+  if (language.get() === 'de') return known(key)?.text ?? english;
   return english.replace('; this version stores it and announces nothing', ''); // said once, above them
 }
 
-/** What a change does. The service says it in English. */
-export function effectText({ code, values = [], text }: SetupEffect): string {
+/** What a change does; undefined if its edits say that already. The service says it in English. */
+export function effectText({ code, values = [], text }: SetupEffect): string | undefined {
+  if (code === 'value' || code === 'secret') return undefined;
   if (language.get() === 'en') return text;
-  const slots = values.map((value, i) => [`v${i}`, code === 'value' && i === 0 ? settingName(value) : valueText(value)]);
-  return format(effects[code], Object.fromEntries(slots), 'de');
+  return format(effects[code], Object.fromEntries(values.map((value, i) => [`v${i}`, valueText(value)])), 'de');
 }
 
 /** A setting's value for people. */

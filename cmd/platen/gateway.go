@@ -63,30 +63,33 @@ type gatewayService struct {
 	front   *front.Front
 }
 
-func (s *session) newGateway() (g *gatewayService, err error) {
+func (s *session) newGateway() (*gatewayService, error) {
 	b, err := s.newBase(gatewayEnd, slog.LevelDebug)
 	if err != nil {
 		return nil, err
 	}
-	g = &gatewayService{base: b}
-	defer func() {
-		if err != nil {
-			g.close()
-		}
-	}()
+	g := &gatewayService{base: b}
+	if err := g.open(); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *gatewayService) open() error {
 	reset, err := resetKey(g.keys())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if g.state, err = state.Open(s.ctx, state.Config{Dir: filepath.Join(s.storage(), "nats"), Log: g.log}); err != nil {
-		return nil, err
+	if g.state, err = state.Open(g.ctx, state.Config{Dir: filepath.Join(g.storage(), "nats"), Log: g.log}); err != nil {
+		return err
 	}
 	if err := g.openSetup(g, nil); err != nil {
-		return nil, err
+		return err
 	}
 	providers, err := g.providers()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cfg := g.cfg.Load()
 	g.gateway, err = gateway.New(gateway.Config{
@@ -96,7 +99,7 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 		PairingBase: g.publicURL, CAPin: g.ca.Pin(), Log: g.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	g.front, err = front.New(front.Config{
 		Addr: ":" + strconv.Itoa(cfg.Gateway.Port), Identity: g.self,
@@ -107,12 +110,12 @@ func (s *session) newGateway() (g *gatewayService, err error) {
 		StatelessResetKey: reset, Log: g.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.front.Listen(); err != nil {
-		return nil, err
+		return err
 	}
-	return g, g.ports.Set(g.wanted(cfg))
+	return g.ports.Set(g.wanted(cfg))
 }
 
 // wanted are the gateway's ports beside its one for browsers and links.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -53,41 +54,55 @@ type base struct {
 // newBase opens what a service of the role stands on. It logs from the configured
 // level on, but nothing below least.
 func (s *session) newBase(e end, least slog.Level) (*base, error) {
-	if err := setup.Recover(s.ctx, s.setupConfig()); err != nil {
-		return nil, fmt.Errorf("putting back a change of settings that nobody kept: %w", err)
+	if _, err := s.running(); err == nil { // its settings are not to be put back
+		return nil, errors.New("another Platen process uses this data folder; stop it first")
 	}
-	cfg, err := s.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	b := &base{session: s, end: e, level: setup.NewLevel(cfg.Log.Level, least), token: scan.RandomText(52), started: time.Now(), origins: access.NewOrigins()}
-	b.cfg.Store(cfg)
+	b := &base{session: s, end: e, level: setup.NewLevel(slog.LevelInfo, least), token: scan.RandomText(52), started: time.Now(), origins: access.NewOrigins()}
 	b.ports.base = b
 	b.faults = setup.NewFaults(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: b.level}))
 	b.log = slog.New(b.faults)
-	b.name = nameOr(e.name(cfg))
-	if b.self, err = identity.Load(s.keys()); err != nil {
+	if err := b.open(); err != nil {
+		b.close()
 		return nil, err
 	}
-	names := ownNames(e.names(cfg))
-	if b.hosts, err = access.NewHosts(names...); err != nil {
-		return nil, err
+	return b, nil
+}
+
+func (b *base) open() (err error) {
+	if b.self, err = identity.Load(b.keys()); err != nil {
+		return err
 	}
-	if b.ca, err = identity.LoadCA(s.keys(), b.name, ownHosts(e.names(cfg))...); err != nil {
-		return nil, err
+	b.audit, err = audit.Open(audit.Config{Dir: filepath.Join(b.data, "log", "audit"), Signer: b.self, Log: b.log})
+	if err != nil {
+		return err
+	}
+	repair := b.setupConfig()
+	repair.Audit, repair.Log = b.audit, b.log
+	if err := setup.Recover(b.ctx, repair); err != nil {
+		return fmt.Errorf("putting back a change of settings that nobody kept: %w", err)
+	}
+	cfg, err := b.loadConfig()
+	if err != nil {
+		return err
+	}
+	b.cfg.Store(cfg)
+	b.level.Configure(cfg.Log.Level)
+	b.name = nameOr(b.end.name(cfg))
+	names := b.end.names(cfg)
+	if b.hosts, err = access.NewHosts(ownNames(names)...); err != nil {
+		return err
+	}
+	if b.ca, err = identity.LoadCA(b.keys(), b.name, ownHosts(names)...); err != nil {
+		return err
 	}
 	b.certs = certs.New(certs.Config{
-		Dir: s.keys(), CA: b.ca, Hosts: func() []string { return ownHosts(e.names(b.cfg.Load())) },
+		Dir: b.keys(), CA: b.ca, Hosts: func() []string { return ownHosts(b.end.names(b.cfg.Load())) },
 		External: certs.File{Certificate: cfg.TLS.ExternalCertificate, Key: cfg.TLS.ExternalKey},
 		Local:    certs.File{Certificate: cfg.TLS.LocalCertificate, Key: cfg.TLS.LocalKey},
-		ACME:     e.acme(cfg), Log: b.log,
+		ACME:     b.end.acme(cfg), Log: b.log,
 	})
-	b.audit, err = audit.Open(audit.Config{Dir: filepath.Join(s.data, "log", "audit"), Signer: b.self, Log: b.log})
-	if err != nil {
-		return nil, err
-	}
-	b.allow(e.origins(cfg))
-	return b, nil
+	b.allow(b.end.origins(cfg))
+	return nil
 }
 
 // allow takes the configuration's word on foreign pages.

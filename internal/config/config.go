@@ -9,6 +9,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -25,6 +26,7 @@ type Config struct {
 	TLS     TLS     `ini:"tls"`
 	ACME    ACME    `ini:"acme"`
 	Bonjour Bonjour `ini:"bonjour"`
+	ESCL    ESCL    `ini:"escl"`
 }
 
 // The tags of a field: ini is the key; legacy keys may stand before the first section;
@@ -48,6 +50,8 @@ type Node struct {
 	SetupHTTPPort  int      `ini:"SetupHTTPPort" hot:"yes" default:"18625" unit:"port" doc:"HTTP of the setup page, on loopback"`
 	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18626" unit:"port" doc:"HTTPS of the setup page for other devices, where External is set"`
 	Drivers        []string `ini:"Drivers" default:"virtual, sane" unit:"names" doc:"Drivers that look for scanners"`
+	FindGateway    bool     `ini:"FindGateway" default:"TRUE" doc:"A node without a gateway looks for the one of the local network and asks it to be let in; local mode never does"`
+	Gateways       []string `ini:"Gateways" unit:"host:port" doc:"Gateways to ask to be let in, in this order, where none is found nearby"`
 }
 
 // Gateway is section [gateway].
@@ -109,11 +113,22 @@ type ACME struct {
 	Root      string   `ini:"Root" unit:"file" doc:"CA (PEM) that vouches for a private ACME server; empty: the system's"`
 }
 
-// Bonjour is section [bonjour].
+// Bonjour is section [bonjour]: what is announced to the local network, by mDNS. What
+// listens on loopback only is never announced.
 type Bonjour struct {
-	Enable bool   `ini:"Enable" hot:"yes" default:"FALSE" doc:"Let phones and computers nearby find this service by Bonjour; this version stores it and announces nothing"`
-	Name   string `ini:"Name" hot:"yes" doc:"The name to be announced; empty: the service's; this version stores it and announces nothing"`
-	Tag    string `ini:"Tag" hot:"yes" doc:"A word that is to be announced beside the name, by which a client picks out the services of one group; this version stores it and announces nothing"`
+	Enable bool   `ini:"Enable" hot:"yes" default:"TRUE" doc:"Let phones and computers nearby find this service and its shared scanners, as far as they may use them"`
+	Name   string `ini:"Name" hot:"yes" unit:"a name" doc:"The name to be announced; empty: the service's"`
+	Tag    string `ini:"Tag" hot:"yes" unit:"a name" doc:"A word that is announced beside the name, by which a client picks out the services of one group"`
+	Domain string `ini:"Domain" unit:"DNS domain" doc:"Where multicast is filtered: a domain whose name server lists gateways (DNS-SD); empty: none"`
+}
+
+// ESCL is section [escl]: scanners for computers nearby that have no Platen and no
+// sign-in.
+type ESCL struct {
+	Enable  bool           `ini:"Enable" hot:"yes" opens:"yes" default:"FALSE" doc:"Let every computer of the local network use the shared scanners, without sign-in"`
+	Port    int            `ini:"Port" default:"18630" unit:"port" doc:"HTTP of the first shared scanner, with HTTPS at the next; every further scanner has the next two and keeps them"`
+	Allow   []netip.Prefix `ini:"Allow" hot:"yes" opens:"yes" unit:"networks" doc:"Who may, as 192.168.1.0/24; empty: computers of the networks that this one is on"`
+	Present []string       `ini:"Present" hot:"yes" opens:"yes" unit:"scanner IDs" doc:"Scanners of other nodes that this node shows around it; the gateway has to allow it"`
 }
 
 // Origins are foreign web origins. The zero Origins holds none.

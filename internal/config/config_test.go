@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,12 +23,14 @@ const sample = "../../deployments/platen.ini"
 func TestDefault(t *testing.T) {
 	want := &Config{
 		Node: Node{HTTPPort: 18622, HTTPSPort: 18623, TrustLoopback: true, MaxRole: api.RoleOperator,
-			SetupHTTPPort: 18625, SetupHTTPSPort: 18626, Drivers: []string{"virtual", "sane"}},
+			SetupHTTPPort: 18625, SetupHTTPSPort: 18626, Drivers: []string{"virtual", "sane"}, FindGateway: true},
 		Gateway: Gateway{HTTPPort: 18602, Port: 18603, SetupHTTPPort: 18605, SetupHTTPSPort: 18606},
 		Log:     Log{Level: slog.LevelInfo},
 		Storage: Storage{Reserve: 512 << 20},
 		OIDC:    OIDC{Scopes: []string{"openid", "profile", "email"}, GroupsClaim: "groups"},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenge: ChallengeHTTP},
+		Bonjour: Bonjour{Enable: true},
+		ESCL:    ESCL{Port: 18630},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -110,6 +113,10 @@ func TestLinesThatUsersHave(t *testing.T) {
 		{"[gateway]\nPublicAddress=[fd00::1]:18603\n[node]\nAddress=fd00::1", func(c *Config) {
 			c.Gateway.PublicAddress, c.Node.Address = "[fd00::1]:18603", "fd00::1"
 		}},
+		{"[escl]\nAllow=192.168.1.0/24, fd00::/8, 10.0.0.7\n[bonjour]\nName=Büro 3 (hinten)\n", func(c *Config) {
+			c.ESCL.Allow = []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.7/32")}
+			c.Bonjour.Name = "Büro 3 (hinten)"
+		}},
 	}
 	for _, tt := range tests {
 		want := Default()
@@ -127,6 +134,11 @@ func TestFaults(t *testing.T) {
 		env  []string
 		want []string // each the beginning of a fault, in order
 	}{
+		{text: "[escl]\nAllow=192.168.1.7/24", want: []string{`platen.ini:2: [escl] Allow: "192.168.1.7/24" has bits beyond its length; the network is 192.168.1.0/24`}},
+		{text: "[escl]\nAllow=office", want: []string{`platen.ini:2: [escl] Allow: "office" is no network`}},
+		{text: "[escl]\nPresent=x", want: []string{`platen.ini:2: [escl] Present: "x" is not the ID of a scanner`}},
+		{text: "[node]\nGateways=here", want: []string{`platen.ini:2: [node] Gateways: "here" is not host:port`}},
+		{text: "[bonjour]\nName=" + strings.Repeat("ü", 30), want: []string{`platen.ini:2: [bonjour] Name: `}},
 		{text: "[node]\n\nHTTPPort=70000\n", want: []string{`platen.ini:3: [node] HTTPPort: "70000" is not a port`}},
 		{text: "[node]\nhttpport=1", want: []string{"platen.ini:2: [node] httpport: there is no such key; did you mean HTTPPort?"}},
 		{text: "HTTPPort=1", want: []string{"platen.ini:1: HTTPPort: there is no such key; did you mean [node] HTTPPort or [gateway] HTTPPort?"}},

@@ -6,14 +6,18 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // set reads the text of a value into a field. Its errors go on after "Key: ".
@@ -30,6 +34,8 @@ func set(field reflect.Value, text, unit string) error {
 		*p, err = parseSize(text)
 	case *[]string:
 		*p, err = parseList(text, unit)
+	case *[]netip.Prefix:
+		*p, err = parseNetworks(text)
 	case *api.Role:
 		*p, err = parseRole(text, unit)
 	case *slog.Level:
@@ -55,6 +61,8 @@ func text(field reflect.Value) string {
 		return sizeText(*p)
 	case *[]string:
 		return strings.Join(*p, ", ")
+	case *[]netip.Prefix:
+		return joined(*p)
 	case *api.Role:
 		return string(*p)
 	case *slog.Level:
@@ -87,6 +95,10 @@ const (
 	challenges = "http, tls-alpn or dns" // the unit
 )
 
+// maxInstance is how long a name in DNS-SD is at most, with room for a number that makes
+// it unique (RFC 6763, section 4.1.1).
+const maxInstance = 58 // bytes
+
 func parseText(text, unit string) (string, error) {
 	switch {
 	case text == "":
@@ -103,6 +115,10 @@ func parseText(text, unit string) (string, error) {
 	case unit == "https URL":
 		if !isSecureURL(text) {
 			return "", fmt.Errorf("%q is not an https:// address", text)
+		}
+	case unit == "a name":
+		if len(text) > maxInstance || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) {
+			return "", fmt.Errorf("%q cannot be announced: %d bytes in one line are the most", text, maxInstance)
 		}
 	case unit == challenges:
 		if !slices.Contains([]string{ChallengeHTTP, ChallengeTLSALPN, ChallengeDNS}, text) {
@@ -175,12 +191,53 @@ func parseList(text, unit string) ([]string, error) {
 			list = append(list, part)
 		}
 	}
-	if unit == "host names" {
+	switch unit {
+	case "host names":
 		if _, err := access.NewHosts(list...); err != nil {
 			return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
+	case "host:port":
+		for _, part := range list {
+			if _, err := parseText(part, unit); err != nil {
+				return nil, err
+			}
+		}
+	case "scanner IDs":
+		for _, part := range list {
+			if _, kind, err := scan.ParseID(part); err != nil || kind != scan.KindScanner {
+				return nil, fmt.Errorf("%q is not the ID of a scanner; `platen devices --json` and the gateway's API tell it", part)
+			}
+		}
 	}
 	return list, nil
+}
+
+// parseNetworks reads addresses and networks; one address is a network of its own.
+func parseNetworks(text string) ([]netip.Prefix, error) {
+	parts, _ := parseList(text, "")
+	var list []netip.Prefix
+	for _, part := range parts {
+		p, err := netip.ParsePrefix(part)
+		if a, notOne := netip.ParseAddr(part); notOne == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil || p.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q is no network as 192.168.1.0/24", part)
+		}
+		if p != p.Masked() {
+			return nil, fmt.Errorf("%q has bits beyond its length; the network is %s", part, p.Masked())
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+func joined(networks []netip.Prefix) string {
+	words := make([]string, len(networks))
+	for i, n := range networks {
+		words[i] = n.String()
+	}
+	return strings.Join(words, ", ")
 }
 
 func parseRole(text, unit string) (api.Role, error) {

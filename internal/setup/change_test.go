@@ -82,7 +82,7 @@ func TestChangeNeedsConfirmation(t *testing.T) {
 		{"[oidc] AdminGroups", "staff", "", true},
 		{"[node] Location", "hall", "", false},
 		{"[node] HTTPPort", "8000", "", false},
-		{"[bonjour] Enable", "TRUE", "", false},
+		{"[bonjour] Enable", "FALSE", "", false},
 		{"[log] LogLevel", "debug", "", false},
 	} {
 		w := newWorld(t, api.SetupRoleNode, web+tt.before+"\n")

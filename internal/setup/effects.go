@@ -47,7 +47,11 @@ var sentences = map[api.SetupEffectCode]string{
 	api.SetupEffectCodeNoDefaultRole:  "People who are in none of the groups are no longer let in.",
 	api.SetupEffectCodeAcmeOn:         "Certificates for %s are asked for at %s; these names become publicly known.",
 	api.SetupEffectCodeAcmeOff:        "No more certificates are asked for.",
-	api.SetupEffectCodeBonjour:        "It is stored; this version announces nothing.",
+	api.SetupEffectCodeBonjourOn:      "Devices of this network find this service, and the scanners that it shares, by themselves.",
+	api.SetupEffectCodeBonjourOff:     "This service and its scanners are found no more; who knows an address can go on using it.",
+	api.SetupEffectCodeEsclOn:         "Every computer of this network can use the shared scanners without signing in.",
+	api.SetupEffectCodeEsclOff:        "Computers that scan by eSCL, without Platen, can no longer do so; those that scan now are cut off.",
+	api.SetupEffectCodeEsclAllow:      "Only computers with these addresses can scan by eSCL: %s.",
 	api.SetupEffectCodeSecret:         "%s is replaced.",
 	api.SetupEffectCodeSecretsStay:    "Secrets stay as they are now: what they were before is not kept.",
 	api.SetupEffectCodeValue:          "%s becomes %s; it was %s.",
@@ -172,8 +176,14 @@ func (s *Setup) effect(c config.Change, after *config.Config) []api.SetupEffect 
 			return one(api.SetupEffectCodeAcmeOff)
 		}
 		return one(api.SetupEffectCodeAcmeOn, c.After, after.ACME.Directory)
-	case "bonjour Enable", "bonjour Name", "bonjour Tag":
-		return one(api.SetupEffectCodeBonjour)
+	case "bonjour Enable":
+		return with(on, api.SetupEffectCodeBonjourOn, api.SetupEffectCodeBonjourOff)
+	case "escl Enable":
+		return with(on, api.SetupEffectCodeEsclOn, api.SetupEffectCodeEsclOff)
+	case "escl Allow":
+		if c.After != "" {
+			return one(api.SetupEffectCodeEsclAllow, c.After)
+		}
 	}
 	if c.Secret {
 		return one(api.SetupEffectCodeSecret, c.Name())

@@ -31,7 +31,7 @@ func arrivalOf(r *http.Request) arrival {
 	c := access.CallerOf(r.Context())
 	a := arrival{by: c.Name, plain: r.TLS == nil}
 	if a.by == "" {
-		a.by = c.Session
+		a.by = c.Address // the audit log knows the session
 	}
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
 		a.local, _ = netip.ParseAddrPort(addr.String())

@@ -365,8 +365,12 @@ const (
 	SetupEffectCodeAcmeOn         SetupEffectCode = "acme-on"
 	SetupEffectCodeAddressOnly    SetupEffectCode = "address-only"
 	SetupEffectCodeAnyOrigin      SetupEffectCode = "any-origin"
-	SetupEffectCodeBonjour        SetupEffectCode = "bonjour"
+	SetupEffectCodeBonjourOff     SetupEffectCode = "bonjour-off"
+	SetupEffectCodeBonjourOn      SetupEffectCode = "bonjour-on"
 	SetupEffectCodeDefaultRole    SetupEffectCode = "default-role"
+	SetupEffectCodeEsclAllow      SetupEffectCode = "escl-allow"
+	SetupEffectCodeEsclOff        SetupEffectCode = "escl-off"
+	SetupEffectCodeEsclOn         SetupEffectCode = "escl-on"
 	SetupEffectCodeExternalOff    SetupEffectCode = "external-off"
 	SetupEffectCodeExternalOn     SetupEffectCode = "external-on"
 	SetupEffectCodeGroupCome      SetupEffectCode = "group-come"
@@ -414,9 +418,17 @@ func (e SetupEffectCode) Valid() bool {
 		return true
 	case SetupEffectCodeAnyOrigin:
 		return true
-	case SetupEffectCodeBonjour:
+	case SetupEffectCodeBonjourOff:
+		return true
+	case SetupEffectCodeBonjourOn:
 		return true
 	case SetupEffectCodeDefaultRole:
+		return true
+	case SetupEffectCodeEsclAllow:
+		return true
+	case SetupEffectCodeEsclOff:
+		return true
+	case SetupEffectCodeEsclOn:
 		return true
 	case SetupEffectCodeExternalOff:
 		return true
@@ -956,6 +968,9 @@ type NodeEdit struct {
 	Draining *bool     `json:"draining,omitempty"`
 	Labels   *[]string `json:"labels,omitempty"`
 	Name     string    `json:"name,omitempty,omitzero"`
+
+	// Presents Scanners of other nodes that it may use and show to the computers around it, who need no sign-in there.
+	Presents *[]ObjectID `json:"presents,omitempty"`
 }
 
 // NodeID defines model for NodeID.
@@ -1112,6 +1127,19 @@ type PermissionRequest struct {
 	User    ShortID  `json:"user,omitempty,omitzero"`
 }
 
+// PresentAnswer defines model for PresentAnswer.
+type PresentAnswer struct {
+	Allowed []ObjectID `json:"allowed"`
+
+	// Waiting Nobody has allowed these yet.
+	Waiting []ObjectID `json:"waiting"`
+}
+
+// PresentRequest defines model for PresentRequest.
+type PresentRequest struct {
+	Scanners []ObjectID `json:"scanners"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code Stable; for programs.
@@ -1179,6 +1207,9 @@ type ScannerEdit struct {
 
 	// Name Empty: the device's own name.
 	Name *string `json:"name,omitempty"`
+
+	// Shared Computers nearby find it as an eSCL scanner, where `[escl] Enable` is set. Where nobody decided it is so for a device of this machine, not for one that is on the network already.
+	Shared *bool `json:"shared,omitempty"`
 }
 
 // ScannerList defines model for ScannerList.
@@ -1300,6 +1331,9 @@ type Setup struct {
 	Role     SetupRole      `json:"role"`
 	Scanners int            `json:"scanners,omitempty,omitzero"`
 	Settings []SetupSetting `json:"settings"`
+
+	// Shared Scanners that are shared by eSCL.
+	Shared   []SetupShared  `json:"shared,omitempty,omitzero"`
 	Started  Time           `json:"started"`
 	State    SetupState     `json:"state"`
 	Version  string         `json:"version"`
@@ -1374,6 +1408,16 @@ type SetupFirewall struct {
 // SetupFirewallSystem defines model for SetupFirewall.System.
 type SetupFirewallSystem string
 
+// SetupFound defines model for SetupFound.
+type SetupFound struct {
+	// Address host:port.
+	Address string `json:"address"`
+
+	// Fingerprint Beginning of its key's fingerprint, as it is announced: not yet proven.
+	Fingerprint string `json:"fingerprint"`
+	Name        string `json:"name"`
+}
+
 // SetupGateway defines model for SetupGateway.
 type SetupGateway struct {
 	Address string `json:"address,omitempty,omitzero"`
@@ -1381,8 +1425,11 @@ type SetupGateway struct {
 	// Check Four symbols while the gateway's approval is waited for.
 	Check     string `json:"check,omitempty,omitzero"`
 	Connected bool   `json:"connected"`
-	Sequence  int    `json:"sequence,omitempty,omitzero"`
-	Waiting   bool   `json:"waiting,omitempty,omitzero"`
+
+	// Found Gateways nearby, while there is none: with one, the node asks it; with more, a person chooses.
+	Found    []SetupFound `json:"found,omitempty,omitzero"`
+	Sequence int          `json:"sequence,omitempty,omitzero"`
+	Waiting  bool         `json:"waiting,omitempty,omitzero"`
 }
 
 // SetupInterface defines model for SetupInterface.
@@ -1453,6 +1500,28 @@ type SetupSetting struct {
 
 // SetupSettingSource What the environment sets cannot be changed here.
 type SetupSettingSource string
+
+// SetupShared defines model for SetupShared.
+type SetupShared struct {
+	// Announced By Bonjour; without that, people type the address.
+	Announced bool `json:"announced"`
+
+	// Fault Why nobody can use it now, and what to do.
+	Fault string `json:"fault,omitempty,omitzero"`
+
+	// Name As it is announced, with the number that made it unique.
+	Name string `json:"name"`
+
+	// Port HTTP.
+	Port int `json:"port"`
+
+	// Remote A scanner of another node that this one presents.
+	Remote  bool     `json:"remote,omitempty,omitzero"`
+	Scanner ObjectID `json:"scanner"`
+
+	// TlsPort HTTPS.
+	TlsPort int `json:"tlsPort"`
+}
 
 // SetupWarning defines model for SetupWarning.
 type SetupWarning struct {
@@ -1771,6 +1840,9 @@ type RevealNodeJSONRequestBody = JoinReveal
 
 // RotateNodeKeyJSONRequestBody defines body for RotateNodeKey for application/json ContentType.
 type RotateNodeKeyJSONRequestBody = KeyRotation
+
+// PresentScannersJSONRequestBody defines body for PresentScanners for application/json ContentType.
+type PresentScannersJSONRequestBody = PresentRequest
 
 // EditNodeJSONRequestBody defines body for EditNode for application/json ContentType.
 type EditNodeJSONRequestBody = NodeEdit
@@ -2255,6 +2327,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
 	LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PresentScannersWithBody Say which scanners of other nodes this node wants to present (mutual TLS)
+	//
+	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+	// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+	// documents. The others are shown with the node, for an administrator to allow.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+	PresentScannersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PresentScanners Say which scanners of other nodes this node wants to present (mutual TLS)
+	//
+	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+	// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+	// documents. The others are shown with the node, for an administrator to allow.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+	PresentScanners(ctx context.Context, body PresentScannersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNodes Nodes of the gateway
 	//
@@ -3631,6 +3725,48 @@ func (c *Client) RotateNodeKey(ctx context.Context, body RotateNodeKeyJSONReques
 // Corresponds with POST /node/leave (the `LeaveNode` operationId).
 func (c *Client) LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLeaveNodeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PresentScannersWithBody Say which scanners of other nodes this node wants to present (mutual TLS)
+//
+// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+// documents. The others are shown with the node, for an administrator to allow.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+func (c *Client) PresentScannersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPresentScannersRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PresentScanners Say which scanners of other nodes this node wants to present (mutual TLS)
+//
+// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+// documents. The others are shown with the node, for an administrator to allow.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+func (c *Client) PresentScanners(ctx context.Context, body PresentScannersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPresentScannersRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6627,6 +6763,46 @@ func NewLeaveNodeRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewPresentScannersRequest calls the generic PresentScanners builder with application/json body
+func NewPresentScannersRequest(server string, body PresentScannersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPresentScannersRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPresentScannersRequestWithBody constructs an http.Request for the PresentScanners method, with any body, and a specified content type
+func NewPresentScannersRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/presents")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListNodesRequest constructs an http.Request for the ListNodes method
 func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request, error) {
 	var err error
@@ -9223,6 +9399,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
 	LeaveNodeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveNodeResponse, error)
 
+	// PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
+	//
+	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+	// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+	// documents. The others are shown with the node, for an administrator to allow.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+	PresentScannersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PresentScannersResponse, error)
+
+	// PresentScannersWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
+	//
+	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+	// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+	// documents. The others are shown with the node, for an administrator to allow.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+	PresentScannersWithResponse(ctx context.Context, body PresentScannersJSONRequestBody, reqEditors ...RequestEditorFn) (*PresentScannersResponse, error)
+
 	// ListNodesWithResponse Nodes of the gateway
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -11663,6 +11861,54 @@ func (r LeaveNodeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LeaveNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PresentScannersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PresentAnswer
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PresentScannersResponse) GetJSON200() *PresentAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PresentScannersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PresentScannersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PresentScannersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PresentScannersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PresentScannersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14990,6 +15236,40 @@ func (c *ClientWithResponses) LeaveNodeWithResponse(ctx context.Context, reqEdit
 	return ParseLeaveNodeResponse(rsp)
 }
 
+// PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
+//
+// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+// documents. The others are shown with the node, for an administrator to allow.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+func (c *ClientWithResponses) PresentScannersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PresentScannersResponse, error) {
+	rsp, err := c.PresentScannersWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePresentScannersResponse(rsp)
+}
+
+// PresentScannersWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
+//
+// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+// the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+// documents. The others are shown with the node, for an administrator to allow.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/presents (the `PresentScanners` operationId).
+func (c *ClientWithResponses) PresentScannersWithResponse(ctx context.Context, body PresentScannersJSONRequestBody, reqEditors ...RequestEditorFn) (*PresentScannersResponse, error) {
+	rsp, err := c.PresentScanners(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePresentScannersResponse(rsp)
+}
+
 // ListNodesWithResponse Nodes of the gateway
 //
 // Returns a wrapper object for the known response body format(s).
@@ -17338,6 +17618,39 @@ func ParseLeaveNodeResponse(rsp *http.Response) (*LeaveNodeResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePresentScannersResponse parses an HTTP response from a PresentScannersWithResponse call
+func ParsePresentScannersResponse(rsp *http.Response) (*PresentScannersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PresentScannersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PresentAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -57,4 +57,6 @@ type Node struct {
 	Address  string    `json:"address,omitempty"`  // from where it waits for approval
 	Draining bool      `json:"draining,omitempty"` // it takes no new jobs
 	Jobs     int       `json:"jobs,omitempty"`     // under way through this gateway
+	Presents []string  `json:"presents,omitempty"` // scanners of other nodes that it may show around it
+	Wants    []string  `json:"wants,omitempty"`    // scanners that it asks to present and may not
 }

@@ -35,8 +35,9 @@ type Scanner struct {
 	Driver   string   `json:"driver"`
 	Sources  []Source `json:"sources,omitempty"` // empty until the device was asked
 	Status   Status   `json:"status"`
-	Hold     bool     `json:"hold,omitempty"` // jobs wait until their owner stands at the scanner
-	May      []Action `json:"may,omitempty"`  // what the caller may do with it
+	Hold     bool     `json:"hold,omitempty"`   // jobs wait until their owner stands at the scanner
+	Shared   bool     `json:"shared,omitempty"` // found by computers nearby, where eSCL is on
+	May      []Action `json:"may,omitempty"`    // what the caller may do with it
 }
 
 // Action is what somebody may do with a scanner.

@@ -99,7 +99,7 @@ async function nodeSteps() {
   saw.renamed = await plan('other', 'service', fill('Location', 'Second floor'));
   await apply();
   await undo();
-  await page.locator('[data-change=undone]').waitFor();
+  await page.locator('[data-change=undone]').first().waitFor();
   await step('undone');
 
   // Kept by nobody: it goes back by itself.
@@ -126,7 +126,7 @@ async function nodeSteps() {
   await page.locator('.setup-screen .banner.bad').first().waitFor(); // nobody has an account yet
   await inspect('open');
   await show('external');
-  await page.evaluate(() => scrollTo(0, 0));
+  if (desktop) await page.evaluate(() => scrollTo(0, 0));
   await picture('external-on');
   saw.warnings = await page.locator('.setup-screen .banner.bad strong').allInnerTexts();
   await step('open', true);

@@ -1178,6 +1178,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/node/presents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say which scanners of other nodes this node wants to present (mutual TLS)
+         * @description All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
+         *     the node may use from then on at this same address, with its own key in place of a session: scanner, jobs, pages,
+         *     documents. The others are shown with the node, for an administrator to allow.
+         */
+        post: operations["presentScanners"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/link/hello": {
         parameters: {
             query?: never;
@@ -1643,6 +1665,8 @@ export interface components {
             status: components["schemas"]["Status"];
             /** @description Jobs wait until their owner stands at the scanner. */
             hold?: boolean;
+            /** @description Computers nearby find it as an eSCL scanner, where `[escl] Enable` is set. */
+            shared?: boolean;
             /** @description What the caller may do with it. */
             may?: components["schemas"]["Action"][];
         };
@@ -1789,6 +1813,10 @@ export interface components {
             draining?: boolean;
             /** @description Under way through this gateway. */
             jobs?: number;
+            /** @description Scanners of other nodes that it may use and show to the computers around it. */
+            presents?: components["schemas"]["ObjectID"][];
+            /** @description Scanners that it asks to present and may not, as far as this gateway process was asked. */
+            wants?: components["schemas"]["ObjectID"][];
         };
         NodeList: {
             items: components["schemas"]["Node"][];
@@ -1799,6 +1827,16 @@ export interface components {
             labels?: string[];
             /** @description True: it finishes its jobs and takes no new ones. */
             draining?: boolean;
+            /** @description Scanners of other nodes that it may use and show to the computers around it, who need no sign-in there. */
+            presents?: components["schemas"]["ObjectID"][];
+        };
+        PresentRequest: {
+            scanners: components["schemas"]["ObjectID"][];
+        };
+        PresentAnswer: {
+            allowed: components["schemas"]["ObjectID"][];
+            /** @description Nobody has allowed these yet. */
+            waiting: components["schemas"]["ObjectID"][];
         };
         JoinTokenRequest: {
             label?: string;
@@ -2059,6 +2097,8 @@ export interface components {
             location?: string;
             /** @description Jobs wait until their owner stands at the scanner. */
             hold?: boolean;
+            /** @description Computers nearby find it as an eSCL scanner, where `[escl] Enable` is set. Where nobody decided it is so for a device of this machine, not for one that is on the network already. */
+            shared?: boolean;
         };
         Sticker: {
             /** @description What a release at this scanner sends. */
@@ -2156,11 +2196,35 @@ export interface components {
             firewall: components["schemas"]["SetupFirewall"][];
             certificates: components["schemas"]["Certificate"][];
             gateway?: components["schemas"]["SetupGateway"];
+            /** @description Scanners that are shared by eSCL. */
+            shared?: components["schemas"]["SetupShared"][];
             /**
              * @description free: Platen's own pages, the command line and the web pages that were allowed work without a key.
              * @enum {string}
              */
             licence?: "free";
+        };
+        SetupShared: {
+            scanner: components["schemas"]["ObjectID"];
+            /** @description As it is announced, with the number that made it unique. */
+            name: string;
+            /** @description HTTP. */
+            port: number;
+            /** @description HTTPS. */
+            tlsPort: number;
+            /** @description By Bonjour; without that, people type the address. */
+            announced: boolean;
+            /** @description A scanner of another node that this one presents. */
+            remote?: boolean;
+            /** @description Why nobody can use it now, and what to do. */
+            fault?: string;
+        };
+        SetupFound: {
+            name: string;
+            /** @description host:port. */
+            address: string;
+            /** @description Beginning of its key's fingerprint, as it is announced: not yet proven. */
+            fingerprint: string;
         };
         SetupWarning: {
             /** @enum {string} */
@@ -2216,6 +2280,8 @@ export interface components {
             check?: string;
             waiting?: boolean;
             sequence?: number;
+            /** @description Gateways nearby, while there is none: with one, the node asks it; with more, a person chooses. */
+            found?: components["schemas"]["SetupFound"][];
         };
         /** @description Either a join token, or the address of a gateway that then shows the node for approval. */
         SetupJoin: {
@@ -2249,7 +2315,7 @@ export interface components {
         /** @description Who gains or loses access by a change, or what else it does. */
         SetupEffect: {
             /** @enum {string} */
-            code: "restart" | "external-off" | "external-on" | "address-only" | "not-external" | "no-network" | "local-port" | "port" | "plain-port" | "page-moves" | "page-is-off" | "page-on" | "page-off" | "names-gone" | "names-come" | "loopback-on" | "loopback-off" | "plain-on" | "plain-off" | "max-role" | "any-origin" | "no-origins" | "only-origins" | "origins-gone" | "origins-come" | "public-address" | "network-address" | "log-level" | "oidc-on" | "oidc-off" | "group-gone" | "group-come" | "default-role" | "no-default-role" | "acme-on" | "acme-off" | "bonjour" | "secret" | "secrets-stay" | "value";
+            code: "restart" | "external-off" | "external-on" | "address-only" | "not-external" | "no-network" | "local-port" | "port" | "plain-port" | "page-moves" | "page-is-off" | "page-on" | "page-off" | "names-gone" | "names-come" | "loopback-on" | "loopback-off" | "plain-on" | "plain-off" | "max-role" | "any-origin" | "no-origins" | "only-origins" | "origins-gone" | "origins-come" | "public-address" | "network-address" | "log-level" | "oidc-on" | "oidc-off" | "group-gone" | "group-come" | "default-role" | "no-default-role" | "acme-on" | "acme-off" | "bonjour-on" | "bonjour-off" | "escl-on" | "escl-off" | "escl-allow" | "secret" | "secrets-stay" | "value";
             /** @description What the sentence names */
             values?: string[];
             /** @description The whole sentence in English. */
@@ -4216,6 +4282,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    presentScanners: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresentRequest"];
+            };
+        };
+        responses: {
+            /** @description What it may. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresentAnswer"];
+                };
             };
             default: components["responses"]["Problem"];
         };

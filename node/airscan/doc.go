@@ -1,0 +1,27 @@
+// Package airscan is the eSCL server: a shared scanner as operating systems use it
+// without drivers (Apple calls it AirScan). It is a client of Platen's HTTP API and
+// translates: the scanner may be this node's own, or one of another node that is reached
+// through the gateway.
+package airscan
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"github.com/platen-scan/platen/proto/api"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Scanner string // ID; needed
+	// API is the HTTP API for a client at an address: what it makes belongs to that client.
+	// Needed.
+	API func(client netip.Addr) *api.Client
+	// Admin is a page for people that clients lead to; nil or "": none.
+	Admin func() string
+	// Spool is a folder for files in the making; "": the system's.
+	Spool string
+	// Changed is called when what Describe answers has changed; may be nil. It must not block.
+	Changed func()
+	Log     *slog.Logger // nil: none
+}

@@ -23,12 +23,16 @@ type Capabilities struct {
 	Feeder       FeederCaps
 	Adjustments  map[Adjustment]Range
 	Naps2        string // extensions that NAPS2 knows, as "Progress;ErrorDetails"; "": none
+	JobSource    bool   // Settings.Job is of use
 }
 
 // FeederCaps describe a document feeder beside its sides.
 type FeederCaps struct {
 	Capacity    int  // sheets; 0: unknown
 	DetectsLoad bool // AdfState is true, not a guess
+	// Where sheets lie that are smaller than the feeder: Left, Center or Right, and Top,
+	// Center or Bottom; "": unknown.
+	AlignX, AlignY string
 }
 
 // InputCaps are what one source can do (PlatenInputCaps and its like). Lengths are in
@@ -103,8 +107,8 @@ const (
 // Range bounds an adjustment.
 type Range struct{ Min, Max, Normal, Step int }
 
-// Settings are what a client asks for (ScanSettings). Everything but Version may be
-// absent: zero values and nil.
+// Settings are what a client asks for (ScanSettings). Everything may be absent: zero
+// values and nil. A client that says no Version speaks 2.0.
 type Settings struct {
 	Version     string
 	Intent      Intent
@@ -114,13 +118,13 @@ type Settings struct {
 	Mode        ColorMode
 	Format      string // DocumentFormatExt, else DocumentFormat
 	Resolution  int    // XResolution, else YResolution
-	ResolutionY int    // 0, or as Resolution in all that scanners can do
+	ResolutionY int    // 0: as Resolution, and no scanner can do other
 	Adjustments map[Adjustment]int
 	Concat      bool // ConcatIfPossible: all pages in one file
 	Job         JobSource
 }
 
-// Region is a part of the source, in 1/PerInch inch. What is absent of it is nil.
+// Region is a part of the source, in 1/PerInch inch.
 type Region struct {
 	X, Y          int
 	Width, Height *int // nil: to the edge
@@ -201,4 +205,17 @@ type BufferInfo struct {
 }
 
 // ErrorDetails is what went wrong, for people (an extension of NAPS2).
-type ErrorDetails struct{ Name, Message string }
+type ErrorDetails struct {
+	Name    string // as DeviceError, which "" stands for
+	Message string
+}
+
+// The errors that NAPS2 knows. It shows Message with them.
+const (
+	DeviceError       = "DeviceException"
+	DeviceBusy        = "DeviceBusyException"
+	DeviceOffline     = "DeviceOfflineException"
+	DeviceFeederEmpty = "DeviceFeederEmptyException"
+	DevicePaperJam    = "DevicePaperJamException"
+	DeviceCoverOpen   = "DeviceCoverOpenException"
+)

@@ -1,0 +1,81 @@
+package escl
+
+import (
+	"reflect"
+	"testing"
+)
+
+// roundTrip fuzzes a parser: what it takes from any text, it takes again from what is
+// written of that.
+func roundTrip[T any](f *testing.F, parse func([]byte) (*T, error), write func(*T) []byte) {
+	f.Fuzz(func(t *testing.T, text []byte) {
+		first, err := parse(text)
+		if err != nil {
+			return
+		}
+		xml := write(first)
+		again, err := parse(xml)
+		if err != nil {
+			t.Fatalf("written as %s, which does not parse: %v", xml, err)
+		}
+		if !reflect.DeepEqual(first, again) {
+			t.Fatalf("%+v became %+v by way of %s", first, again, xml)
+		}
+	})
+}
+
+func FuzzCapabilities(f *testing.F) {
+	f.Add(office().XML())
+	for _, tt := range capabilityTests {
+		if len(tt.xml) < 4096 {
+			f.Add([]byte(tt.xml))
+		}
+	}
+	roundTrip(f, ParseCapabilities, (*Capabilities).XML)
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add(everything().XML())
+	for _, tt := range settingsTests {
+		if len(tt.xml) < 4096 {
+			f.Add([]byte(`<scan:ScanSettings` + xmlns + `>` + tt.xml + `</scan:ScanSettings>`))
+		}
+	}
+	roundTrip(f, ParseSettings, (*Settings).XML)
+}
+
+func FuzzStatus(f *testing.F) {
+	f.Add(busy().XML())
+	for _, tt := range statusTests {
+		f.Add([]byte(tt.xml))
+	}
+	roundTrip(f, ParseStatus, (*Status).XML)
+}
+
+func FuzzImageInfo(f *testing.F) {
+	f.Add((&ImageInfo{JobURI: "/eSCL/ScanJobs/b", JobUUID: "b", Width: 2480, Height: 3508, BytesPerLine: 7440}).XML())
+	f.Add([]byte(`<ScanImageInfo/>`))
+	roundTrip(f, ParseImageInfo, (*ImageInfo).XML)
+}
+
+func FuzzBufferInfo(f *testing.F) {
+	f.Add((&BufferInfo{Settings: *everything(), Width: 2480, Height: 3508, BytesPerLine: 7440}).XML())
+	f.Add([]byte(`<ScanBufferInfo/>`))
+	roundTrip(f, ParseBufferInfo, (*BufferInfo).XML)
+}
+
+// Whatever a scanner is called, its documents can be read.
+func FuzzWords(f *testing.F) {
+	f.Add("Acme <9>", "x\x00\xff", "a&b\r\n\t c")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		caps := &Capabilities{MakeAndModel: a, SerialNumber: b, UUID: c, Platen: &InputCaps{Formats: []string{a}, Intents: []Intent{Intent(b)}}}
+		if got, err := ParseCapabilities(caps.XML()); err != nil && len(caps.XML()) <= MaxDocument {
+			t.Errorf("ParseCapabilities(XML()) = %+v, %v", got, err)
+		}
+		for key, value := range caps.Text() {
+			if len(key)+1+len(value) > maxPair {
+				t.Errorf("Text() has %d bytes of %s", len(value), key)
+			}
+		}
+	})
+}

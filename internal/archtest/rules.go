@@ -22,7 +22,6 @@ var libraries = []struct {
 	{"github.com/quic-go/quic-go", []string{"relay/h3link", "relay/wtroad", "relay/front"}},
 	{"github.com/pion", []string{"relay/rtcroad"}},
 	{"golang.org/x/net/http2", []string{"relay/h2link"}},
-	{"github.com/brutella/dnssd", []string{"discovery/mdns"}},
 	{"github.com/miekg/dns", []string{"discovery/mdns", "discovery/unicast"}},
 	{"github.com/nats-io", []string{"gateway/state"}},
 	{"github.com/ebitengine/purego", []string{"node/driver/sane", "node/imaging/turbo"}},

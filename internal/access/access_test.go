@@ -12,6 +12,7 @@ import (
 	"github.com/platen-scan/platen/internal/access/accesstest"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
+	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 )
 
@@ -43,7 +44,9 @@ func newEnd(t testing.TB, change ...func(*access.Config)) *end {
 	e.routes = append(access.SignInRoutes(e.guard),
 		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}", Policy: access.AtLeast(api.RoleUser), Handle: whoami},
 		access.Route{Method: "DELETE", Path: "/api/v1/jobs/{job}", Policy: access.AtLeast(api.RoleOperator), Handle: whoami},
-		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}/pages/{n}", Policy: access.AtLeast(api.RoleKiosk).Tickets(), Handle: whoami},
+		access.Route{Method: "GET", Path: "/api/v1/jobs/{job}/pages/{n}", Policy: access.AtLeast(api.RoleKiosk).Tickets().Nodes(), Handle: whoami},
+		access.Route{Method: "GET", Path: "/api/v1/scanners/{scanner}/status", Policy: access.AtLeast(api.RoleKiosk).Needs(scan.See).Nodes(), Handle: whoami},
+		access.Route{Method: "POST", Path: "/api/v1/jobs/{job}/finish", Policy: access.AtLeast(api.RoleKiosk).Nodes(), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "POST", Path: "/api/v1/scanners/{scanner}/jobs", Policy: access.AtLeast(api.RoleUser), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "GET", Path: "/api/v1/nodes/{node}", Policy: access.AtLeast(api.RoleAdmin), Handle: whoami},
 		access.Route{Method: "POST", Path: "/api/v1/setup/settings", Policy: access.Setup(), MaxBody: 1 << 10, Handle: readBody},
@@ -139,6 +142,22 @@ func TestWalk(t *testing.T) {
 		accesstest.Walk(t, accesstest.Walker{Handler: e.on(access.RoadLink), Routes: e.routes, Road: access.RoadLink,
 			As: gateway.As, Page: gateway.Page, Snapshot: e.records.Dump})
 	})
+}
+
+func TestWalkOfNodes(t *testing.T) {
+	n := newNodes(t)
+	accesstest.Walk(t, accesstest.Walker{Handler: n.on(access.RoadNode), Routes: n.routes, Road: access.RoadNode, As: n.as(n.branch),
+		Others: []accesstest.Other{
+			{Name: "node that is not enrolled", As: n.as(n.stranger), Want: problem.NodeUnknown},
+			{Name: "node that was revoked", As: n.as(n.revoked), Want: problem.NodeRevoked},
+		},
+		Snapshot: n.records.Dump})
+}
+
+func TestWalkOfNeighbours(t *testing.T) {
+	e := newEnd(t)
+	accesstest.Walk(t, accesstest.Walker{Handler: e.on(access.RoadESCL), Routes: e.routes, Road: access.RoadESCL,
+		As: func(testing.TB, *http.Request, api.Role) {}, Snapshot: e.records.Dump})
 }
 
 func TestSignInContract(t *testing.T) {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -100,7 +101,7 @@ func targetOf(r *http.Request) string {
 func (c Caller) who() string {
 	switch {
 	case c.Name != "":
-		return c.Name + " (" + c.User + ")"
+		return c.Name + " (" + cmp.Or(c.User, c.Subject) + ")"
 	case c.Session != "":
 		return c.Session
 	case c.Key != nil:

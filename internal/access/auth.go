@@ -61,8 +61,13 @@ func (h *handler) identify(x *exchange, r *http.Request, p Policy, own bool) (Ca
 	case policyNode:
 		return h.identifyNode(ctx)
 	}
-	if h.road == RoadLink {
+	switch h.road {
+	case RoadLink:
 		return h.identifyGrant(x, r)
+	case RoadNode:
+		return h.identifyEnrolled(ctx)
+	case RoadESCL:
+		return neighbour(r)
 	}
 	if h.plain(r, h.road) {
 		return Caller{}, problem.PlainHTTPRefused.Error()
@@ -98,6 +103,35 @@ func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
 		return Caller{}, problem.NodeUnknown.Error()
 	}
 	return Caller{Subject: "node:" + identity.PinOf(key), Key: key}, nil
+}
+
+// identifyEnrolled is the node whose key the connection has proven, as a caller like any
+// other. No user, session or gateway has an ID with a colon, so none is taken for it.
+func (h *handler) identifyEnrolled(ctx context.Context) (Caller, error) {
+	if h.PeerKey == nil || h.PeerNode == nil {
+		return Caller{}, problem.NodeUnknown.Error()
+	}
+	key := h.PeerKey(ctx)
+	if key == nil {
+		return Caller{}, problem.NodeUnknown.Error()
+	}
+	id, name, err := h.PeerNode(ctx, key)
+	if err != nil {
+		return Caller{}, err
+	}
+	return Caller{Session: nodeSession(id), Subject: nodeSession(id), Name: name, Role: api.RoleKiosk, Key: key, Node: id}, nil
+}
+
+func nodeSession(id string) string { return "node:" + id }
+
+// neighbour is the client of this process's own eSCL server, known by its address alone.
+func neighbour(r *http.Request) (Caller, error) {
+	ip := remoteIP(r)
+	if !ip.IsValid() {
+		return Caller{}, problem.SessionRequired.Error()
+	}
+	id := "escl:" + ip.String()
+	return Caller{Session: id, Subject: id, Role: api.RoleKiosk}, nil
 }
 
 func (h *handler) identifyGrant(x *exchange, r *http.Request) (Caller, error) {

@@ -20,6 +20,7 @@ const (
 	RoadPublic   Road = "public"   // a gateway's browser side
 	RoadNode     Road = "node"     // a gateway's node side: mutual TLS, enrolled or joining nodes
 	RoadSetup    Road = "setup"    // the setup page's own ports: nobody is trusted there without a sign-in
+	RoadESCL     Road = "escl"     // programs of the local network without a sign-in; only this process's own eSCL server speaks on it
 )
 
 // Sessions that are no records.
@@ -43,6 +44,7 @@ type Caller struct {
 	Gateway string            // pin of the gateway that vouches for the caller; "" without one
 	Actions []scan.Action     // on RoadLink: what the gateway permits on the scanner of the path
 	Key     ed25519.PublicKey // of the node that calls, on RoadNode
+	Node    string            // ID of the node that calls, on RoadNode, where it is enrolled; see Policy.Nodes
 }
 
 // May reports whether the caller's role is at least min.
@@ -66,3 +68,7 @@ func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
+
+// internal reports whether only our own programs speak on the road: no browser is at its
+// other end, so there is no page to judge and none to serve.
+func (r Road) internal() bool { return r == RoadLink || r == RoadNode || r == RoadESCL }

@@ -21,6 +21,14 @@ type preflight struct {
 	private, local bool   // the browser's network is a less private one than ours
 }
 
+func preflightOf(r *http.Request, methods string) *preflight {
+	return &preflight{
+		methods: methods,
+		private: r.Header.Get("Access-Control-Request-Private-Network") == "true",
+		local:   r.Header.Get("Access-Control-Request-Local-Network") == "true",
+	}
+}
+
 // foreignMethods is the list of methods that foreign pages may use, for a preflight.
 func foreignMethods(methods map[string]Route, road Road) string {
 	theirs := map[string]Route{}
@@ -43,11 +51,7 @@ func (s *resource) answerOptions(x *exchange, r *http.Request) error {
 		x.Header().Set("Allow", s.allow)
 		return problem.MethodNotAllowed.Error()
 	}
-	x.preflight = &preflight{
-		methods: s.foreign,
-		private: r.Header.Get("Access-Control-Request-Private-Network") == "true",
-		local:   r.Header.Get("Access-Control-Request-Local-Network") == "true",
-	}
+	x.preflight = preflightOf(r, s.foreign)
 	if _, err := s.h.judgePage(x, r, route.Policy); err != nil {
 		return err
 	}
@@ -64,29 +68,38 @@ func (x *exchange) corsHeaders(h http.Header) {
 			h.Del(name)
 		}
 	}
+	if x.readable {
+		vary(h, "Origin")
+		h.Set("Access-Control-Allow-Origin", "*")
+		return
+	}
+	allowPage(h, x.foreign, x.preflight, corsAnswerHeaders)
+}
+
+// allowPage lets the pages of an origin, if it is one, read the answer and those of its
+// headers, or send what the preflight asks for.
+func allowPage(h http.Header, o Origin, p *preflight, headers string) {
 	vary(h, "Origin")
-	if x.preflight != nil {
+	if p != nil {
 		vary(h, "Access-Control-Request-Method", "Access-Control-Request-Headers",
 			"Access-Control-Request-Private-Network", "Access-Control-Request-Local-Network")
 	}
-	switch {
-	case x.readable:
-		h.Set("Access-Control-Allow-Origin", "*")
-	case x.foreign == (Origin{}):
-	case x.preflight == nil:
-		h.Set("Access-Control-Allow-Origin", x.foreign.String())
-		h.Set("Access-Control-Expose-Headers", corsAnswerHeaders)
-	default:
-		h.Set("Access-Control-Allow-Origin", x.foreign.String())
-		h.Set("Access-Control-Allow-Methods", x.preflight.methods)
-		h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
-		h.Set("Access-Control-Max-Age", corsMaxAge)
-		if x.preflight.private {
-			h.Set("Access-Control-Allow-Private-Network", "true")
-		}
-		if x.preflight.local {
-			h.Set("Access-Control-Allow-Local-Network", "true")
-		}
+	if o == (Origin{}) {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", o.String())
+	if p == nil {
+		h.Set("Access-Control-Expose-Headers", headers)
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", p.methods)
+	h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
+	h.Set("Access-Control-Max-Age", corsMaxAge)
+	if p.private {
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	if p.local {
+		h.Set("Access-Control-Allow-Local-Network", "true")
 	}
 }
 

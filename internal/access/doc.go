@@ -21,6 +21,10 @@
 // GET /service is the exception to 3: its anonymous answer is constant, and every page
 // may read it.
 //
+// Programs of the local network that have no sign-in, as eSCL clients, come by a server of
+// this process: Neighbours judges where they are and which page sends them, RoadESCL what
+// they may.
+//
 // The package also keeps sessions, pairing codes and join tokens (Records), and signs
 // and checks grants: the gateway's permission for one request over a link. It never
 // stores a secret unhashed, never logs one, and never looks into pages.

@@ -65,7 +65,7 @@ func newExchange(h *handler, w http.ResponseWriter, r *http.Request) *exchange {
 	if h.road == RoadLink {
 		x.grants = stripLink(r.Header)
 	}
-	if h.road != RoadLink && h.road != RoadNode {
+	if !h.road.internal() {
 		x.tls = r.TLS
 	}
 	return x

@@ -46,6 +46,12 @@ type Config struct {
 	HSTS func(*tls.ConnectionState) bool
 	// PeerKey is the key that the peer of a RoadNode request has proven; nil: nobody has.
 	PeerKey func(context.Context) ed25519.PublicKey
+	// PeerNode is the enrolled node that may prove the key, or the problem: node-unknown,
+	// node-revoked, node-quarantined. nil: nodes may use nothing but NodeOnly routes.
+	PeerNode func(ctx context.Context, key ed25519.PublicKey) (id, name string, err error)
+	// NodeMay says whether an administrator has let the node see and use the scanner; nil:
+	// never. It must not block. Who takes a leave back calls EndNode.
+	NodeMay func(node, scanner string) bool
 
 	SessionIdle time.Duration // a sign-in by OIDC or passkey ends after so long without a request; 0: 12 hours
 	SessionLife time.Duration // every session but an API token's ends after; 0: 30 days
@@ -181,7 +187,7 @@ func (h *handler) serve(x *exchange, r *http.Request) error {
 }
 
 func (h *handler) serveApp(x *exchange, r *http.Request) error {
-	if h.app == nil || h.road == RoadLink || h.road == RoadNode {
+	if h.app == nil || h.road.internal() {
 		return problem.NotFound.Error()
 	}
 	if o, err := pageOrigin(r); err != nil {

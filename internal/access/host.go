@@ -164,8 +164,11 @@ func (g *Guard) authority(r *http.Request, road Road) (Authority, bool) {
 	if len(r.Header["Host"]) > 0 { // HTTP/2 and 3: beside :authority
 		return Authority{}, false
 	}
-	if road == RoadLink {
+	switch road {
+	case RoadLink:
 		return Authority{Host: linkHost}, r.Host == linkHost
+	case RoadESCL:
+		return Authority{}, true // the request never was outside of this process; its client's Host was judged by Neighbours
 	}
 	a, err := ParseAuthority(r.Host, defaultPort(scheme(r)))
 	if err != nil {
@@ -178,17 +181,20 @@ func (g *Guard) authority(r *http.Request, road Road) (Authority, bool) {
 	if !ok {
 		return Authority{}, false
 	}
-	ip := local.Addr().Unmap()
-	if !(road == RoadSetup && ip.IsLoopback()) && g.Hosts.has(a, local.Port()) {
+	onLoopback := local.Addr().Unmap().IsLoopback()
+	if !(road == RoadSetup && onLoopback) && g.Hosts.has(a, local.Port()) {
 		return a, true
 	}
-	if a.Port != local.Port() {
-		return Authority{}, false
-	}
+	return a, (onLoopback || road != RoadLoopback) && a.reaches(local)
+}
+
+// reaches reports whether a is the address at which a connection arrived.
+func (a Authority) reaches(local netip.AddrPort) bool {
+	ip := local.Addr().Unmap()
 	if ip.IsLoopback() {
-		return a, isLoopbackName(a.Host)
+		return a.Port == local.Port() && isLoopbackName(a.Host)
 	}
-	return a, road != RoadLoopback && a.Host == ip.WithZone("").String()
+	return a.Port == local.Port() && a.Host == ip.WithZone("").String()
 }
 
 func isLoopbackName(host string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	maxCounted    = 8192 // sessions, addresses and routes that are counted at a time
 	parallelWait  = 10 * time.Second
 	parallelRetry = time.Second
+	// crowd is how many times the limits of one session a node has that presents scanners: it
+	// speaks for all computers around it, and holds a stream of events for each of their jobs.
+	crowd = 4
 )
 
 // limiter counts the requests of sessions and addresses, and the answers that
@@ -103,23 +107,29 @@ func (l *limiter) enter(ctx context.Context, key string, n int) (leave func(), o
 // the answer has ended.
 func (h *handler) throttle(ctx context.Context, route Route, c Caller, r *http.Request) (done func(), err error) {
 	nothing := func() {}
-	if c.Session == "" && (h.road == RoadLink || h.road == RoadNode) {
+	switch {
+	case c.Session == "" && (h.road == RoadLink || h.road == RoadNode):
 		return nothing, nil // between our own ends
+	case h.road == RoadESCL:
+		// eSCL clients ask twice a second and know no 429. How much one of them makes is
+		// bounded by its scanner's queue, how much it takes at once by the eSCL server.
+		return nothing, nil
 	}
 	if err := h.countRequest(c.Session, r); err != nil {
 		return nil, err
 	}
 	key := route.Method + route.Path + " " + who(c.Session, r)
+	many := heads(c.Session)
 	if q := route.Policy.often; q.n > 0 {
-		every := rate.Every(q.per / time.Duration(q.n))
-		if wait := h.rates.take(key, every, q.n, h.Now()); wait > 0 {
+		every := rate.Every(q.per / time.Duration(many*q.n))
+		if wait := h.rates.take(key, every, many*q.n, h.Now()); wait > 0 {
 			return nil, problem.TooManyRequests.Error().After(wait)
 		}
 	}
 	if n := route.Policy.parallel; n > 0 {
-		leave, ok := h.rates.enter(ctx, key, n)
+		leave, ok := h.rates.enter(ctx, key, many*n)
 		if !ok {
-			return nil, problem.New(problem.TooManyRequests, "%d answers are under way at once.", n).After(parallelRetry)
+			return nil, problem.New(problem.TooManyRequests, "%d answers are under way at once.", many*n).After(parallelRetry)
 		}
 		return leave, nil
 	}
@@ -128,10 +138,20 @@ func (h *handler) throttle(ctx context.Context, route Route, c Caller, r *http.R
 
 // countRequest counts a request of a session, or without one of the peer's address.
 func (h *handler) countRequest(session string, r *http.Request) error {
-	if wait := h.rates.take(who(session, r), rate.Limit(h.Rate), burstSeconds*h.Rate, h.Now()); wait > 0 {
+	perSecond := heads(session) * h.Rate
+	if wait := h.rates.take(who(session, r), rate.Limit(perSecond), burstSeconds*perSecond, h.Now()); wait > 0 {
 		return problem.TooManyRequests.Error().After(wait)
 	}
 	return nil
+}
+
+// heads is for how many a session counts: a node's for a crowd, here and, by its gateway's
+// word, at the node that owns the scanner. People's sessions have no colon.
+func heads(session string) int {
+	if strings.HasPrefix(strings.TrimPrefix(session, "gw-"), nodeSession("")) {
+		return crowd
+	}
+	return 1
 }
 
 // who is counted as one: a session, or without one a peer's network.

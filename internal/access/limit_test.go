@@ -72,6 +72,46 @@ func TestLimitOfARoute(t *testing.T) {
 	})
 }
 
+// A node with computers around it has four people's limits, at its gateway and, over the
+// link, at the scanner's node.
+func TestLimitOfANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := access.NewGrantVerifier(testNode, nil)
+		n := newNodes(t, func(c *access.Config) { c.Grants = v })
+		gateway := accesstest.NewGateway(t, v, testNode)
+		n.routes = append(n.routes, access.Route{Method: "POST", Path: "/api/v1/x", Handle: whoami,
+			Policy: access.AtLeast(api.RoleKiosk).Nodes().Limit(20, time.Minute)})
+		by := func(session string) accesstest.As {
+			return func(_ testing.TB, r *http.Request, _ api.Role) {
+				c := access.Caller{Session: session, Subject: session, Role: api.RoleKiosk}
+				r.Header.Set(access.HeaderGrant, access.NewGrant(c, testNode, r, time.Now()).Sign(gateway.Identity))
+			}
+		}
+		for _, tt := range []struct {
+			name string
+			road access.Road
+			as   accesstest.As
+			want int
+		}{
+			{"node", access.RoadNode, n.as(n.branch), 80},
+			{"node over a link", access.RoadLink, by("node:" + n.branch.NodeID()), 80},
+			{"person over a link", access.RoadLink, by("aaaaaaaaaaaaaaaaaaaa"), 20},
+		} {
+			h, passed := n.on(tt.road), 0
+			for range 100 {
+				r := accesstest.NewRequest(tt.road, "POST", "/api/v1/x", "")
+				tt.as(t, r, api.RoleKiosk)
+				if accesstest.Do(h, r).Code == http.StatusOK {
+					passed++
+				}
+			}
+			if passed != tt.want {
+				t.Errorf("%s: %d of 100 jobs in a minute, want %d", tt.name, passed, tt.want)
+			}
+		}
+	})
+}
+
 func TestParallelWaitsThenRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnd(t)

@@ -56,6 +56,10 @@ func (l *liveRequests) end(session string) {
 	l.endEach(func(id, _ string) bool { return id == session })
 }
 
+// EndNode cancels what the node has under way by Policy.Nodes: it was barred, or may not use
+// a scanner any more. What it still may it can ask again. It does not block.
+func (g *Guard) EndNode(id string) { g.live.end(nodeSession(id)) }
+
 // endEach cancels what the sessions have under way that which names, by their ID and
 // their foreign origin. It must not block.
 func (l *liveRequests) endEach(which func(session, origin string) bool) {
@@ -96,8 +100,11 @@ func (h *handler) again(ctx context.Context, c Caller) (Caller, error) {
 			return Caller{}, problem.OriginNotAllowed.Error()
 		}
 	}
-	if c.Session == "" || c.Session == SessionLoopback || c.Gateway != "" {
+	switch {
+	case c.Session == "" || c.Session == SessionLoopback || c.Gateway != "" || c.Road == RoadESCL:
 		return c, nil
+	case c.Road == RoadNode:
+		return h.identifyEnrolled(ctx)
 	}
 	s, _, err := h.readSession(ctx, c.Session)
 	if err != nil {

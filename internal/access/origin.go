@@ -66,7 +66,7 @@ func pageOrigin(r *http.Request) (Origin, error) {
 // judgePage finds out whether a web page made the browser send this, and whether the
 // policy lets that page: own says that the browser vouches for our own.
 func (h *handler) judgePage(x *exchange, r *http.Request, p Policy) (own bool, err error) {
-	if h.road == RoadLink || h.road == RoadNode {
+	if h.road.internal() {
 		return false, nil // no browser is there
 	}
 	o, err := pageOrigin(r)

@@ -61,11 +61,35 @@ func (g *Guard) May(ctx context.Context, c Caller, scanner string) []scan.Action
 		}
 		return nil
 	}
+	switch c.Road {
+	case RoadNode:
+		return g.nodeMay(c, scanner)
+	case RoadESCL:
+		return neighbourMay(all, scanner, g.labelsOf(scanner))
+	}
 	may := mayWith(all, c, scanner, g.labelsOf(scanner))
 	if c.Gateway != "" && c.Actions != nil {
 		may = slices.DeleteFunc(may, func(a scan.Action) bool { return !slices.Contains(c.Actions, a) })
 	}
 	return may
+}
+
+// nodeMay is what a node may do with a scanner of another one: what an administrator has
+// let this very pair, whatever the permissions say to people.
+func (g *Guard) nodeMay(c Caller, scanner string) []scan.Action {
+	if c.Node == "" || g.NodeMay == nil || !g.NodeMay(c.Node, scanner) {
+		return nil
+	}
+	return []scan.Action{scan.See, scan.Use}
+}
+
+// neighbourMay is what somebody who has not signed in may do with a scanner: no rule means
+// them, also not one for a role, so that a scanner that is named for anybody is not theirs.
+func neighbourMay(all []permission, scanner string, labels []string) []scan.Action {
+	if slices.ContainsFunc(all, func(p permission) bool { return p.names(scanner, labels) }) {
+		return nil
+	}
+	return []scan.Action{scan.See, scan.Use}
 }
 
 // mayWith judges by these permissions alone. The answer is the caller's own.

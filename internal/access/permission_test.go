@@ -21,6 +21,7 @@ import (
 const (
 	permissionsPath = "/api/v1/permissions"
 	otherNode       = "bbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	branchNode      = "cccccccccccccccccccccccccccc"
 )
 
 var (
@@ -38,6 +39,11 @@ func place(scanner string) (string, []string) {
 }
 
 func withPlace(c *access.Config) { c.Place = place }
+
+// withPresence lets one node present the scanner in the hall.
+func withPresence(c *access.Config) {
+	c.NodeMay = func(node, scanner string) bool { return node == branchNode && scanner == hallScanner }
+}
 
 // rule is a permission as it is kept.
 type rule struct {
@@ -74,6 +80,8 @@ func TestPermissions(t *testing.T) {
 	kiosk, user, operator, admin := access.Caller{Role: api.RoleKiosk}, access.Caller{Role: api.RoleUser, User: "u1", Groups: []string{"office"}},
 		access.Caller{Role: api.RoleOperator}, access.Caller{Role: api.RoleAdmin}
 	configure := []scan.Action{scan.Configure}
+	neighbour := access.Caller{Role: api.RoleKiosk, Session: "escl:192.0.2.7", Road: access.RoadESCL}
+	branch := access.Caller{Role: api.RoleKiosk, Session: "node:" + branchNode, Node: branchNode, Road: access.RoadNode}
 	tests := []struct {
 		name   string
 		rules  []rule
@@ -107,10 +115,24 @@ func TestPermissions(t *testing.T) {
 		{"as the gateway says", nil, access.Caller{Role: api.RoleOperator, Gateway: "g", Actions: seeScan}, seeScan, seeScan, seeScan},
 		{"as the gateway says: nothing", nil, access.Caller{Role: api.RoleAdmin, Gateway: "g", Actions: nothing}, nothing, nothing, nothing},
 		{"never more than here", []rule{{Role: api.RoleUser, Node: testNode, Actions: seeOnly}}, access.Caller{Role: api.RoleUser, Gateway: "g", Actions: all}, seeOnly, seeOnly, seeScan},
+		{"without a sign-in", nil, neighbour, seeScan, seeScan, seeScan},
+		{"without a sign-in: named for a user", []rule{{User: "u1", Scanner: deskScanner, Actions: seeOnly}}, neighbour, nothing, seeScan, seeScan},
+		{"without a sign-in: named for its role", []rule{{Role: api.RoleKiosk, Scanner: deskScanner, Actions: all}}, neighbour, nothing, seeScan, seeScan},
+		{"without a sign-in: named by node", []rule{{Role: api.RoleKiosk, Node: testNode, Actions: all}}, neighbour, nothing, nothing, seeScan},
+		{"without a sign-in: named by label", []rule{{Role: api.RoleKiosk, Label: "public", Actions: all}}, neighbour, nothing, nothing, seeScan},
+		{"without a sign-in: with a role", []rule{{Role: api.RoleAdmin, Scanner: deskScanner, Actions: all}},
+			access.Caller{Role: api.RoleAdmin, User: "u1", Road: access.RoadESCL}, nothing, seeScan, seeScan},
+		{"node", nil, branch, nothing, seeScan, nothing},
+		{"node: named for others", []rule{{User: "u1", Node: testNode, Actions: all}}, branch, nothing, seeScan, nothing},
+		{"node: named for its role", []rule{{Role: api.RoleKiosk, Node: testNode, Actions: all}, {Role: api.RoleKiosk, Node: otherNode, Actions: all}}, branch, nothing, seeScan, nothing},
+		{"node: with a role", nil, access.Caller{Role: api.RoleAdmin, Node: branchNode, Road: access.RoadNode}, nothing, seeScan, nothing},
+		{"node that is none", nil, access.Caller{Role: api.RoleKiosk, Road: access.RoadNode}, nothing, nothing, nothing},
+		{"node that nothing was allowed", nil, access.Caller{Role: api.RoleKiosk, Node: otherNode, Road: access.RoadNode}, nothing, nothing, nothing},
+		{"node's ID elsewhere", nil, access.Caller{Role: api.RoleKiosk, Node: branchNode, Road: access.RoadLAN}, seeScan, seeScan, seeScan},
 		{"what others say of actions", nil, access.Caller{Role: api.RoleUser, Actions: seeOnly}, seeScan, seeScan, seeScan},
 	}
 	for _, tt := range tests {
-		e := newEnd(t, withPlace)
+		e := newEnd(t, withPlace, withPresence)
 		e.allow(t, tt.rules...)
 		for scanner, want := range map[string][]scan.Action{deskScanner: tt.desk, hallScanner: tt.hall, otherScanner: tt.other} {
 			got := e.guard.May(t.Context(), tt.caller, scanner)
@@ -128,7 +150,10 @@ func TestPermissions(t *testing.T) {
 
 // model says the same as May, one question at a time.
 func model(rules []rule, c access.Caller, scanner string, a scan.Action) bool {
-	if c.Role == api.RoleAdmin {
+	if c.Road == access.RoadNode {
+		return c.Node == branchNode && scanner == hallScanner && a != scan.Configure
+	}
+	if c.Role == api.RoleAdmin && c.Road != access.RoadESCL {
 		return true
 	}
 	node, labels := place(scanner)
@@ -141,6 +166,9 @@ func model(rules []rule, c access.Caller, scanner string, a scan.Action) bool {
 		mine := r.User != "" && r.User == c.User || r.Group != "" && slices.Contains(c.Groups, r.Group) || r.Role != "" && r.Role == c.Role
 		permitted = permitted || mine && (slices.Contains(r.Actions, a) || a == scan.See && len(r.Actions) > 0)
 	}
+	if c.Road == access.RoadESCL {
+		return !named && a != scan.Configure
+	}
 	if named {
 		return permitted
 	}
@@ -148,8 +176,10 @@ func model(rules []rule, c access.Caller, scanner string, a scan.Action) bool {
 }
 
 func FuzzPermissions(f *testing.F) {
-	f.Add([]byte{2, 1, 0, 0, 7, 4, 2, 1})
-	f.Add([]byte{1, 0, 3, 1, 1, 5, 3, 4, 2, 2, 6})
+	f.Add([]byte{2, 1, 0, 0, 0, 7, 4, 2, 1})
+	f.Add([]byte{1, 0, 3, 0, 0, 1, 1, 5, 3, 4, 2, 2, 6})
+	f.Add([]byte{1, 0, 0, 1, 0, 4, 4, 7})
+	f.Add([]byte{1, 0, 0, 2, 1, 4, 2, 7})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		next := func(n int) int {
 			if len(b) == 0 {
@@ -160,8 +190,9 @@ func FuzzPermissions(f *testing.F) {
 			return v
 		}
 		c := access.Caller{Role: []api.Role{"", api.RoleKiosk, api.RoleUser, api.RoleOperator, api.RoleAdmin}[next(5)],
-			User: []string{"", "u1", "u2"}[next(3)], Groups: [][]string{nil, {"g1"}, {"g1", "g2"}}[next(3)]}
-		e := newEnd(t, withPlace, func(c *access.Config) { c.Log = nil })
+			User: []string{"", "u1", "u2"}[next(3)], Groups: [][]string{nil, {"g1"}, {"g1", "g2"}}[next(3)],
+			Road: []access.Road{access.RoadLAN, access.RoadESCL, access.RoadNode}[next(3)], Node: []string{"", branchNode, otherNode}[next(3)]}
+		e := newEnd(t, withPlace, withPresence, func(c *access.Config) { c.Log = nil })
 		var rules []rule
 		for len(b) > 0 && len(rules) < 6 {
 			r := []rule{{User: "u1"}, {User: "u2"}, {Group: "g1"}, {Group: "g2"}, {Role: api.RoleKiosk}, {Role: api.RoleUser}, {Role: api.RoleOperator}}[next(7)]

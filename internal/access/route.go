@@ -35,6 +35,7 @@ type Policy struct {
 	direct   bool
 	ownPages bool
 	tickets  bool
+	nodes    bool
 	needs    scan.Action
 }
 
@@ -68,8 +69,8 @@ func AtLeast(min api.Role) Policy { return Policy{kind: policyRole, min: min} }
 // LinkOnly asks for the gateway itself, over the link. On other roads there is no such route.
 func LinkOnly() Policy { return Policy{kind: policyLink} }
 
-// NodeOnly asks for a node by its TLS key. On other roads than RoadNode there is no
-// such route, and RoadNode has no other.
+// NodeOnly asks for a node by its TLS key, which may be anybody's. On other roads than
+// RoadNode there is no such route.
 func NodeOnly() Policy { return Policy{kind: policyNode} }
 
 // Setup asks for an administrator on the ports of the setup page. Elsewhere there is no
@@ -109,6 +110,14 @@ func (p Policy) OwnPages() Policy {
 	return p
 }
 
+// Nodes opens an AtLeast(kiosk) route to enrolled nodes too, on RoadNode, by their TLS
+// key in place of a session. What they may there is Config.NodeMay's to say: Needs does
+// that for a scanner of the path, and for what belongs to a scanner the handler.
+func (p Policy) Nodes() Policy {
+	p.nodes = true
+	return p
+}
+
 // Tickets lets a link of POST /tickets take the place of a session. For GET routes of
 // page images and the content of documents.
 func (p Policy) Tickets() Policy {
@@ -126,9 +135,24 @@ func (p Policy) On(road Road) bool {
 	case policySetup:
 		return road == RoadSetup
 	case policyAnonymous, policyProbe, policyRole:
-		return road != RoadNode && !(p.direct && road == RoadLink)
+		switch road {
+		case RoadLink:
+			return !p.direct
+		case RoadNode:
+			return p.nodes && p.forKiosks()
+		case RoadESCL:
+			return p.forKiosks()
+		}
+		return true
 	}
 	return false
+}
+
+// forKiosks reports whether the route is about scanners and what is made with them, and
+// not about sign-in, users or this end itself: those routes ask for more than the least
+// role, or are Direct or OwnPages.
+func (p Policy) forKiosks() bool {
+	return p.kind == policyRole && p.min == api.RoleKiosk && !p.direct && !p.ownPages
 }
 
 // Role is the least role that the policy asks for; "" if it asks for none.

@@ -104,7 +104,7 @@ func (h *handler) takesTickets(u *url.URL) bool {
 // cutTicket takes the ticket out of the query where the policy knows of tickets, so
 // that no handler sees it and no gateway passes it on.
 func (h *handler) cutTicket(x *exchange, r *http.Request, p Policy) *http.Request {
-	if !p.tickets || h.road == RoadLink || !strings.Contains(r.URL.RawQuery, ticketPrefix) {
+	if !p.tickets || h.road.internal() || !strings.Contains(r.URL.RawQuery, ticketPrefix) {
 		return r
 	}
 	var rest []string

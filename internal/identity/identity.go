@@ -16,9 +16,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -157,6 +159,25 @@ func PinOf(key ed25519.PublicKey) string {
 	}
 	sum := sha256.Sum256(spki)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// shortFingerprint is how many bytes ShortFingerprint shows.
+const shortFingerprint = 4
+
+// ShortFingerprint is the beginning of the fingerprint that a pin holds, in lower case
+// hexadecimal: for people, and for what is announced to the local network. It is no
+// proof: keys with the same one can be made. Of what is no pin it is "".
+func ShortFingerprint(pin string) string {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(pin)
+	if err != nil || len(sum) != sha256.Size {
+		return ""
+	}
+	return hex.EncodeToString(sum[:shortFingerprint])
+}
+
+// IsShortFingerprint reports whether text has the form of one.
+func IsShortFingerprint(text string) bool {
+	return len(text) == 2*shortFingerprint && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // Certificate is a certificate for links, signed by the identity's own key. It

@@ -6,8 +6,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,6 +200,30 @@ func TestPinOf(t *testing.T) {
 	for _, bad := range []ed25519.PublicKey{nil, {}, key[:31]} {
 		if got := identity.PinOf(bad); got != "" {
 			t.Errorf("PinOf(%d bytes) = %q, want nothing", len(bad), got)
+		}
+	}
+}
+
+func TestShortFingerprint(t *testing.T) {
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(id.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := identity.ShortFingerprint(id.Pin()), fmt.Sprintf("%x", sha256.Sum256(spki))[:8]; got != want || !identity.IsShortFingerprint(got) {
+		t.Errorf("ShortFingerprint(%s) = %q, want %q", id.Pin(), got, want)
+	}
+	for _, bad := range []string{"", "x", id.Pin()[1:], id.Pin() + "A", "=" + id.Pin()[1:]} {
+		if got := identity.ShortFingerprint(bad); got != "" {
+			t.Errorf("ShortFingerprint(%q) = %q, want none", bad, got)
+		}
+	}
+	for _, bad := range []string{"", "0123456", "012345678", "0123456G", "0123456F", "0123456\n"} {
+		if identity.IsShortFingerprint(bad) {
+			t.Errorf("IsShortFingerprint(%q) = true", bad)
 		}
 	}
 }

@@ -13,26 +13,31 @@ import (
 // attacks are those that make sense on the road.
 func attacks(w Walker, route access.Route) []attack {
 	road := w.Road
-	list := []attack{
-		{name: "rebinding host", make: withHost("evil.example:18623")},
-		{name: "host with a right beginning", make: withHost("192.0.2.10.evil.example:18623")},
-		{name: "host without its port", make: withHost("localhost")},
-		{name: "userinfo in host", make: withHost("192.0.2.10:18623@evil.example")},
-		{name: "empty host", make: withHost("")},
-		{name: "Host beside :authority", make: withHeader(problem.HostNotAllowed, "Host", "evil.example")},
-		{name: "method that is not there", make: wrongMethod},
-	}
-	if road == access.RoadLink {
+	list := append(hostAttacks(road), attack{name: "method that is not there", make: wrongMethod})
+	switch road {
+	case access.RoadLink:
 		list = append(list,
 			attack{name: "no grant", make: unsigned(problem.GrantRequired)},
 			attack{name: "two grants", make: twoGrants},
 			attack{name: "grant for another path", make: grantElsewhere},
 			attack{name: "cookie in place of a grant", make: withHeader(problem.GrantRequired, "Cookie", "__Host-platen=x")},
 		)
-	} else {
+	case access.RoadNode:
+		list = append(list,
+			attack{name: "no key", make: unsigned(problem.NodeUnknown)},
+			attack{name: "cookie in place of a key", make: withHeader(problem.NodeUnknown, "Cookie", "__Host-platen=x")},
+			attack{name: "bearer token in place of a key", make: withHeader(problem.NodeUnknown, "Authorization", "Bearer "+strings.Repeat("a", 52))},
+			attack{name: "grant in place of a key", make: withHeader(problem.NodeUnknown, access.HeaderGrant, "x")},
+		)
+	case access.RoadESCL:
+		list = append(list, attack{name: "no address", make: fromNowhere})
+	default:
 		list = append(list, browserAttacks(route)...)
 	}
 	list = append(list, pageAttacks(w, route)...)
+	for _, other := range w.Others {
+		list = append(list, attack{name: other.Name, make: ofOther(other)})
+	}
 	list = append(list, attack{name: "role too low", make: lowRole}, attack{name: "body too large", make: largeBody}, attack{name: "unknown member", make: unknownMember})
 	for name := range examples {
 		if strings.Contains(route.Path, name) {
@@ -42,6 +47,25 @@ func attacks(w Walker, route access.Route) []attack {
 		}
 	}
 	return list
+}
+
+// hostAttacks are those that the road's end can tell: a node may know its gateway by any
+// name, and on RoadESCL the Host is whatever.
+func hostAttacks(road access.Road) []attack {
+	list := []attack{{name: "Host beside :authority", make: withHeader(problem.HostNotAllowed, "Host", "evil.example")}}
+	if road == access.RoadESCL {
+		return list
+	}
+	list = append(list,
+		attack{name: "userinfo in host", make: withHost("192.0.2.10:18623@evil.example")},
+		attack{name: "empty host", make: withHost("")})
+	if road == access.RoadNode {
+		return list
+	}
+	return append(list,
+		attack{name: "rebinding host", make: withHost("evil.example:18623")},
+		attack{name: "host with a right beginning", make: withHost("192.0.2.10.evil.example:18623")},
+		attack{name: "host without its port", make: withHost("localhost")})
 }
 
 // browserAttacks are what web pages and their victims' browsers send.
@@ -199,6 +223,20 @@ func withID(name, bad string) maker {
 		}
 		return w.signed(t, route, w.requestTo(route, target, body)), problem.BadID
 	}
+}
+
+func fromNowhere(w Walker, _ *testing.T, route access.Route) (*http.Request, problem.Code) {
+	r := w.request(route)
+	r.RemoteAddr = ""
+	return r, problem.SessionRequired
+}
+
+func ofOther(o Other) maker {
+	return unlessOpen(func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
+		r := w.request(route)
+		o.As(t, r, route.Policy.Role())
+		return r, o.Want
+	})
 }
 
 func twoGrants(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {

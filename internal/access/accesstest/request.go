@@ -69,6 +69,7 @@ func NewRequest(road access.Road, method, target, body string) *http.Request {
 		host, peer = LoopbackHost, netip.AddrFrom4([4]byte{127, byte(n >> 16), byte(n >> 8), byte(n)})
 	case access.RoadLink:
 		host = linkHost
+	case access.RoadESCL: // in memory
 	default:
 		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true}
 	}

@@ -29,6 +29,10 @@ type Walker struct {
 	// Cookie signs our own page in, as Cookie(…) does; nil: no cookie is tried.
 	Cookie func(t testing.TB, role api.Role) *http.Cookie
 
+	// Others are callers who are somebody, but nobody for whom the routes are: every route that
+	// asks for a role refuses them.
+	Others []Other
+
 	// Target gives the path (and query) of a request to the route that would be served
 	// but for the attack; nil or "": the route's path with well-formed IDs of nothing.
 	Target func(access.Route) string
@@ -38,6 +42,13 @@ type Walker struct {
 	Body func(access.Route) string
 	// Snapshot is everything that a request could change, as text; nil: nothing is compared.
 	Snapshot func() string
+}
+
+// Other is a caller that is refused.
+type Other struct {
+	Name string
+	As   As
+	Want problem.Code
 }
 
 // attack is one way to misuse a route. It changes a request that nobody has signed,
@@ -181,7 +192,7 @@ func (w Walker) requestTo(route access.Route, target, body string) *http.Request
 // signed makes a good request of somebody whose role is enough.
 func (w Walker) signed(t *testing.T, route access.Route, r *http.Request) *http.Request {
 	role := route.Policy.Role()
-	if role != "" || w.Road == access.RoadLink {
+	if role != "" || w.Road == access.RoadLink || w.Road == access.RoadNode {
 		w.As(t, r, cmp.Or(role, api.RoleAdmin))
 	}
 	return r

@@ -50,10 +50,15 @@ func (g *Gateway) editNode(ctx context.Context, n *node, change func(*state.Node
 }
 
 // applied takes in a record that the state has. A barred node's links are cut at once
-// and its scanners forgotten.
+// and its scanners forgotten. What a node has under way at others' scanners ends if it is
+// barred or may use one less: what it still may it asks for again.
 func (g *Gateway) applied(record state.Node) {
-	n, links, changed := g.registry.apply(record)
-	if barred := record.Barred(); changed && barred != nil {
+	n, links, changed, lost := g.registry.apply(record)
+	barred := record.Barred()
+	if changed && (lost || barred != nil) {
+		g.guard.EndNode(n.id)
+	}
+	if changed && barred != nil {
 		cut(links, problem.From(barred).Code)
 		g.remember(n)
 	}
@@ -62,6 +67,7 @@ func (g *Gateway) applied(record state.Node) {
 // removed takes in that a node's record was deleted.
 func (g *Gateway) removed(prefix string, revision uint64) {
 	if n, links := g.registry.remove(prefix, revision); n != nil {
+		g.guard.EndNode(n.id)
 		cut(links, problem.NodeUnknown)
 		g.remember(n)
 	}

@@ -142,6 +142,8 @@ func (n *fakeNode) routes() []access.Route {
 		{Method: get, Path: "/jobs/{job}", Policy: user, Handle: n.getJob},
 		{Method: del, Path: "/jobs/{job}", Policy: user, Handle: unanswered},
 		{Method: post, Path: "/jobs/{job}/cancel", Policy: user, Handle: n.getJob},
+		{Method: post, Path: "/jobs/{job}/finish", Policy: user, Handle: n.getJob},
+		{Method: get, Path: "/jobs/{job}/pages", Policy: user, Handle: unanswered},
 		{Method: post, Path: "/jobs/{job}/release", Policy: user, MaxBody: 1 << 10, Handle: readInto[api.Release]},
 		{Method: patch, Path: "/scanners/{scanner}", Policy: user, MaxBody: 1 << 10, Handle: readInto[api.ScannerEdit]},
 		{Method: get, Path: "/scanners/{scanner}/sticker", Policy: user, Handle: unanswered},
@@ -152,6 +154,8 @@ func (n *fakeNode) routes() []access.Route {
 		{Method: post, Path: "/jobs/{job}/pages/{n}/ack", Policy: user, MaxBody: 1 << 10, Handle: readInto[scan.PageAck]},
 		{Method: get, Path: "/documents", Policy: user, Handle: n.listDocuments},
 		{Method: post, Path: "/documents", Policy: user, MaxBody: 256 << 10, Handle: n.createDocument},
+		{Method: get, Path: "/documents/{document}", Policy: user, Handle: n.getDocument},
+		{Method: del, Path: "/documents/{document}", Policy: user, Handle: n.getDocument},
 		{Method: patch, Path: "/documents/{document}", Policy: user, MaxBody: 256 << 10, Handle: readInto[scan.DocumentEdit]},
 		{Method: get, Path: "/documents/{document}/content", Policy: user, Handle: unanswered},
 	}
@@ -330,6 +334,17 @@ func (n *fakeNode) getJob(w http.ResponseWriter, r *http.Request) error {
 	for _, j := range n.jobs {
 		if j.ID == r.PathValue("job") {
 			return access.WriteJSON(w, http.StatusOK, j)
+		}
+	}
+	return problem.NotFound.Error()
+}
+
+func (n *fakeNode) getDocument(w http.ResponseWriter, r *http.Request) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.documents {
+		if d.ID == r.PathValue("document") {
+			return access.WriteJSON(w, http.StatusOK, d)
 		}
 	}
 	return problem.NotFound.Error()

@@ -61,6 +61,7 @@ type Gateway struct {
 	cursors  cursors
 	nodes    nodeRecords
 	waiting  *waitingRoom
+	madeAt   *scannersOfJobs
 	browser  http.Handler
 	nodeSide http.Handler
 	setup    http.Handler
@@ -94,6 +95,7 @@ func New(cfg Config) (*Gateway, error) {
 		events:   newHub(cfg.Now),
 		nodes:    cfg.State.Nodes(),
 		waiting:  &waitingRoom{records: cfg.State.Records(), identity: cfg.Identity, now: cfg.Now},
+		madeAt:   newScannersOfJobs(),
 		tell:     make(chan struct{}, 1),
 		links:    make(chan relay.Link),
 		snapshot: newSnapshots(),
@@ -107,7 +109,7 @@ func New(cfg Config) (*Gateway, error) {
 		AllowPlainHTTP: cfg.AllowPlainHTTP, AdminToken: cfg.AdminToken,
 		Service: g.service, PairingBase: cfg.PairingBase, CAPin: cfg.CAPin,
 		Origins: cfg.Origins, Place: g.standsAt, Providers: cfg.Providers, Audit: cfg.Audit, HSTS: cfg.HSTS,
-		PeerKey: relay.PeerKeyOf, Log: cfg.Log, Now: cfg.Now,
+		PeerKey: relay.PeerKeyOf, PeerNode: g.enrolled, NodeMay: g.registry.presents, Log: cfg.Log, Now: cfg.Now,
 	})
 	routes := g.Routes()
 	g.browser = g.guard.Handler(access.RoadPublic, routes, cfg.Web)

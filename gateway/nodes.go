@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -117,10 +118,16 @@ func (g *Gateway) patchNode(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	var presents []string
+	if edit.Presents != nil {
+		if presents, err = checkPresents(n, *edit.Presents, "presents"); err != nil {
+			return err
+		}
+	}
 	if !g.registry.record(n).Revoked.IsZero() {
 		return problem.NodeRevoked.Error()
 	}
-	_, err = g.editNode(r.Context(), n, func(record *state.Node) {
+	edited, err := g.editNode(r.Context(), n, func(record *state.Node) {
 		if edit.Name != "" {
 			record.Name = edit.Name
 		}
@@ -130,11 +137,18 @@ func (g *Gateway) patchNode(w http.ResponseWriter, r *http.Request) error {
 		if edit.Draining != nil {
 			record.Draining = *edit.Draining
 		}
+		if edit.Presents != nil {
+			record.Presents = presents
+		}
 	})
 	if err != nil {
 		return err
 	}
-	access.Note(r.Context(), n.id, g.registry.describe(n).Name)
+	detail := edited.Name
+	if edit.Presents != nil {
+		detail += " presents " + cmp.Or(strings.Join(presents, ", "), "nothing")
+	}
+	access.Note(r.Context(), n.id, detail)
 	return access.WriteJSON(w, http.StatusOK, g.registry.describe(n))
 }
 

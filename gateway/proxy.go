@@ -37,12 +37,17 @@ var buffers relay.Buffers
 var silent = log.New(io.Discard, "", 0)
 
 // toOwner passes requests on to the node that owns the object whose ID is the path
-// value with this name.
+// value with this name. A node that asks must present what it is of.
 func (g *Gateway) toOwner(name string, c class) access.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		n, err := g.registry.owner(r.PathValue(name))
 		if err != nil {
 			return err
+		}
+		if access.CallerOf(r.Context()).Road == access.RoadNode {
+			if err := g.judgePresenter(r, n); err != nil {
+				return err
+			}
 		}
 		return g.pass(w, r, n, c)
 	}

@@ -40,6 +40,7 @@ type node struct {
 	since   time.Time
 	changed chan struct{} // closed when link changes; nil while nobody waits
 	bodies  int           // under way
+	asked   []string      // scanners that it wants to present, in order
 
 	greeting chan struct{} // holds a word while a hello is under way: one at a time
 
@@ -94,8 +95,9 @@ func (r *registry) forgetKeysLocked(n *node) {
 
 // apply takes in a record as the state has it, which may have come from another
 // gateway; an older one than is known changes nothing. It answers the node's links,
-// which are to be cut if the record bars the node.
-func (r *registry) apply(record state.Node) (n *node, links []*held, changed bool) {
+// which are to be cut if the record bars the node, and whether it lost a scanner that it
+// presented.
+func (r *registry) apply(record state.Node) (n *node, links []*held, changed, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n = r.byPrefix[scan.Prefix(record.ID)]
@@ -104,9 +106,10 @@ func (r *registry) apply(record state.Node) (n *node, links []*held, changed boo
 	case n == nil:
 		n = r.insertLocked(record)
 	case record.Revision <= n.record.Revision:
-		return n, nil, false
+		return n, nil, false, false
 	default:
 		before = n.describeLocked()
+		lost = len(without(n.record.Presents, record.Presents)) > 0
 		r.setRecordLocked(n, record)
 	}
 	if record.Barred() != nil {
@@ -115,7 +118,7 @@ func (r *registry) apply(record state.Node) (n *node, links []*held, changed boo
 	if !reflect.DeepEqual(n.describeLocked(), before) {
 		r.publishNodeLocked(n)
 	}
-	return n, slices.Clone(n.links), true
+	return n, slices.Clone(n.links), true, lost
 }
 
 // remove forgets a node whose record was deleted with a revision, and answers its
@@ -142,7 +145,7 @@ func (r *registry) withdrawLocked(n *node) {
 	for _, s := range n.scanners {
 		r.publishScannerLocked(n, scan.EventDeviceGone, s)
 	}
-	n.scanners = nil
+	n.scanners, n.asked = nil, nil
 }
 
 // get finds a node by its ID, barred ones too.
@@ -244,6 +247,7 @@ func (n *node) describeLocked() scan.Node {
 		ID: n.id, Name: n.record.Name, Version: n.record.Version, Joined: n.record.Joined,
 		State: scan.NodeOffline, Since: scan.At(n.since), Scanners: len(n.scanners),
 		Labels: n.record.Labels, Draining: n.record.Draining,
+		Presents: n.record.Presents, Wants: without(n.asked, n.record.Presents),
 	}
 	switch {
 	case !n.record.Revoked.IsZero():

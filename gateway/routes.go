@@ -89,6 +89,7 @@ func (g *Gateway) joinRoutes() []access.Route {
 		{Method: post, Path: join + "/reveal", Policy: access.NodeOnly(), MaxBody: maxSmallBody, Handle: g.postReveal},
 		{Method: get, Path: join + "/state", Policy: access.NodeOnly(), Handle: g.getJoinState},
 		{Method: post, Path: v1 + "/node/key", Policy: access.NodeOnly(), MaxBody: maxSmallBody, Audit: "node.rotate", Handle: g.postNodeKey},
+		{Method: post, Path: v1 + "/node/presents", Policy: access.NodeOnly(), MaxBody: maxSmallBody, Handle: g.postPresents},
 		{Method: post, Path: v1 + "/node/leave", Policy: access.NodeOnly(), Audit: "node.leave", Handle: g.postLeave},
 	}
 }
@@ -102,28 +103,29 @@ func (g *Gateway) passedRoutes() []access.Route {
 	sees, scans := anybody.Needs(scan.See), anybody.Needs(scan.Use).Limit(jobsPerMinute, time.Minute)
 	configures := watches.Needs(scan.Configure)
 	streams := anybody.Parallel(bodiesPerSession)
+	mine := anybody.Nodes() // of whoever made the job: a person, or a node that presents the scanner
 	return []access.Route{
-		{Method: get, Path: scanner, Policy: sees, Handle: call("scanner")},
+		{Method: get, Path: scanner, Policy: sees.Nodes(), Handle: call("scanner")},
 		{Method: patch, Path: scanner, Policy: configures, MaxBody: maxSmallBody, Audit: "scanner.edit", Handle: call("scanner")},
-		{Method: get, Path: scanner + "/capabilities", Policy: sees, Handle: call("scanner")},
-		{Method: get, Path: scanner + "/status", Policy: sees, Handle: call("scanner")},
-		{Method: post, Path: scanner + "/jobs", Policy: scans, MaxBody: maxJobBody, Audit: "job.create", Handle: g.createJob},
+		{Method: get, Path: scanner + "/capabilities", Policy: sees.Nodes(), Handle: call("scanner")},
+		{Method: get, Path: scanner + "/status", Policy: sees.Nodes(), Handle: call("scanner")},
+		{Method: post, Path: scanner + "/jobs", Policy: scans.Nodes(), MaxBody: maxJobBody, Audit: "job.create", Handle: g.createJob},
 		{Method: post, Path: scanner + "/release", Policy: sees, MaxBody: maxSmallBody, Audit: "job.release", Handle: call("scanner")},
 		{Method: get, Path: scanner + "/sticker", Policy: configures, Handle: call("scanner")},
 		{Method: post, Path: scanner + "/sticker", Policy: configures, Audit: "scanner.sticker", Handle: call("scanner")},
-		{Method: get, Path: job, Policy: anybody, Handle: call("job")},
-		{Method: del, Path: job, Policy: anybody, Audit: "job.delete", Handle: call("job")},
-		{Method: post, Path: job + "/cancel", Policy: anybody, Audit: "job.cancel", Handle: call("job")},
+		{Method: get, Path: job, Policy: mine, Handle: call("job")},
+		{Method: del, Path: job, Policy: mine, Audit: "job.delete", Handle: call("job")},
+		{Method: post, Path: job + "/cancel", Policy: mine, Audit: "job.cancel", Handle: call("job")},
 		{Method: post, Path: job + "/resume", Policy: anybody, Audit: "job.resume", Handle: call("job")},
-		{Method: post, Path: job + "/finish", Policy: anybody, Audit: "job.finish", Handle: call("job")},
+		{Method: post, Path: job + "/finish", Policy: mine, Audit: "job.finish", Handle: call("job")},
 		{Method: post, Path: job + "/release", Policy: anybody, MaxBody: maxSmallBody, Audit: "job.release", Handle: call("job")},
-		{Method: get, Path: job + "/events", Policy: streams, Handle: body("job")},
-		{Method: get, Path: job + "/pages", Policy: anybody, Handle: call("job")},
-		{Method: get, Path: page, Policy: streams.Tickets(), Handle: body("job")},
-		{Method: post, Path: page + "/ack", Policy: anybody, MaxBody: maxSmallBody, Handle: call("job")},
-		{Method: get, Path: document, Policy: anybody, Handle: call("document")},
+		{Method: get, Path: job + "/events", Policy: streams.Nodes(), Handle: body("job")},
+		{Method: get, Path: job + "/pages", Policy: mine, Handle: call("job")},
+		{Method: get, Path: page, Policy: streams.Nodes().Tickets(), Handle: body("job")},
+		{Method: post, Path: page + "/ack", Policy: mine, MaxBody: maxSmallBody, Handle: call("job")},
+		{Method: get, Path: document, Policy: mine, Handle: call("document")},
 		{Method: patch, Path: document, Policy: anybody, MaxBody: maxDocumentBody, Handle: call("document")},
-		{Method: del, Path: document, Policy: anybody, Audit: "document.delete", Handle: call("document")},
-		{Method: get, Path: document + "/content", Policy: streams.Tickets(), Handle: body("document")},
+		{Method: del, Path: document, Policy: mine, Audit: "document.delete", Handle: call("document")},
+		{Method: get, Path: document + "/content", Policy: streams.Nodes().Tickets(), Handle: body("document")},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/access/accesstest"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
 )
 
 func TestRoutesAreTheContract(t *testing.T) {
@@ -78,16 +81,51 @@ func TestRoutesWalk(t *testing.T) {
 	walker.Handler, walker.Road, walker.Routes = w.g.SetupHandler(), access.RoadSetup, w.g.nodeRoutes()
 	accesstest.Walk(t, walker)
 	walker.Routes = all
-	walker.Handler, walker.Road, walker.Snapshot = w.g.NodeHandler(), access.RoadNode, w.dump
-	walker.As = func(testing.TB, *http.Request, api.Role) {}
-	nodeSide := 0
+	walker.Handler, walker.Road = w.g.NodeHandler(), access.RoadNode
+	walker.Page, walker.Cookie = nil, nil
+	presents, revoked, other := newFakeNode(t, "presents"), newFakeNode(t, "revoked"), newFakeNode(t, "presents something else")
+	w.join(presents)
+	w.present(presents, n.scannerID())
+	w.join(revoked)
+	w.present(revoked, n.scannerID())
+	w.do(w.signIn(api.RoleAdmin), http.MethodDelete, "/api/v1/nodes/"+revoked.nodeID(), nil, http.StatusNoContent, nil)
+	w.join(other)
+	w.present(other, n.scanner("elsewhere").ID)
+	walker.As = byKey(presents)
+	walker.Others = []accesstest.Other{
+		{Name: "node that is not enrolled", As: byKey(newFakeNode(t, "stranger")), Want: problem.NodeUnknown},
+		{Name: "node that waits", As: byKey(asks.fakeNode), Want: problem.NodeUnknown},
+		{Name: "node that was revoked", As: byKey(revoked), Want: problem.NodeRevoked},
+		{Name: "node that nobody allowed anything", As: byKey(node), Want: problem.NotFound},
+		{Name: "node that presents another scanner", As: byKey(other), Want: problem.NotFound},
+		{Name: "the scanner's own node", As: byKey(n), Want: problem.NotFound},
+	}
+	n.mu.Lock()
+	n.documents = []scan.Document{{ID: document, Pages: []scan.DocumentPage{{Job: job, N: 1}}}}
+	n.mu.Unlock()
+	accesstest.Walk(t, walker)
+	var nodeSide []string
 	for _, r := range walker.Routes {
 		if r.Policy.On(access.RoadNode) {
-			nodeSide++
+			nodeSide = append(nodeSide, r.Method+" "+strings.TrimPrefix(r.Path, "/api/v1"))
 		}
 	}
-	if nodeSide != 5 {
-		t.Errorf("%d routes exist for nodes, want only those of a node's life: join, reveal, state, key, leave", nodeSide)
+	slices.Sort(nodeSide)
+	if want := []string{
+		"DELETE /documents/{document}", "DELETE /jobs/{job}",
+		"GET /documents/{document}", "GET /documents/{document}/content", "GET /jobs/{job}", "GET /jobs/{job}/events", "GET /jobs/{job}/pages",
+		"GET /jobs/{job}/pages/{n}", "GET /node/join/state", "GET /scanners/{scanner}", "GET /scanners/{scanner}/capabilities", "GET /scanners/{scanner}/status",
+		"POST /jobs/{job}/cancel", "POST /jobs/{job}/finish", "POST /jobs/{job}/pages/{n}/ack",
+		"POST /node/join", "POST /node/join/reveal", "POST /node/key", "POST /node/leave", "POST /node/presents", "POST /scanners/{scanner}/jobs",
+	}; !slices.Equal(nodeSide, want) {
+		t.Errorf("routes for nodes: %q, want %q", nodeSide, want)
+	}
+}
+
+// byKey is a node that has proven its key.
+func byKey(n *fakeNode) accesstest.As {
+	return func(_ testing.TB, r *http.Request, _ api.Role) {
+		*r = *r.WithContext(relay.WithPeerKey(r.Context(), n.id.Public()))
 	}
 }
 

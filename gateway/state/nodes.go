@@ -23,6 +23,7 @@ type Node struct {
 	Token    string            `json:"token,omitempty"`    // ID of the join token that enrolled it; "": a person did
 	Joined   scan.Time         `json:"joined"`
 	Revoked  scan.Time         `json:"revoked,omitzero"`
+	Presents []string          `json:"presents,omitempty"` // scanners of other nodes that it may see and use, by ID
 
 	// The numbers of its links: see package gateway, sequence.go.
 	Sequence    int64     `json:"sequence,omitempty"` // that the node has stored

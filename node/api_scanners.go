@@ -150,12 +150,16 @@ func (n *Node) editScanner(w http.ResponseWriter, r *http.Request) error {
 		set(&s.Name, edit.Name)
 		set(&s.Location, edit.Location)
 		set(&s.Hold, edit.Hold)
+		if edit.Shared != nil {
+			s.Shared = pagestore.ChoiceOf(*edit.Shared)
+		}
 	})
 	if err != nil {
 		return err
 	}
-	access.Note(r.Context(), d.id, fmt.Sprintf("hold %t", now.Hold))
-	return access.WriteJSON(w, http.StatusOK, d.seenBy(r.Context(), access.CallerOf(r.Context())))
+	s := d.seenBy(r.Context(), access.CallerOf(r.Context()))
+	access.Note(r.Context(), d.id, fmt.Sprintf("hold %t, shared %t", now.Hold, s.Shared))
+	return access.WriteJSON(w, http.StatusOK, s)
 }
 
 // set changes what is said.

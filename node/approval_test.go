@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
@@ -28,15 +29,20 @@ type reception struct {
 }
 
 func newReception(t *testing.T) *reception {
+	r := newReceptionAt(t, "")
+	r.address = gatewayPort(t, r.id, r.answer)
+	return r
+}
+
+// newReceptionAt is one that nobody serves yet.
+func newReceptionAt(t *testing.T, address string) *reception {
 	t.Helper()
 	id, err := identity.New()
 	need(t, err)
-	r := &reception{
-		t: t, id: id, nonce: access.JoinNonce(), asked: make(chan api.JoinRequest, 8), revealed: make(chan string, 8),
+	return &reception{
+		t: t, id: id, address: address, nonce: access.JoinNonce(), asked: make(chan api.JoinRequest, 8), revealed: make(chan string, 8),
 		word: make(chan func(http.ResponseWriter), 8),
 	}
-	r.address = gatewayPort(t, id, r.answer)
-	return r
 }
 
 func (g *reception) answer(w http.ResponseWriter, r *http.Request) {
@@ -55,10 +61,14 @@ func (g *reception) answer(w http.ResponseWriter, r *http.Request) {
 		}
 		g.revealed <- body.Nonce
 		access.WriteJSON(w, http.StatusAccepted, api.JoinWait{Nonce: g.nonce})
+	case "POST /api/v1/node/leave":
+		w.WriteHeader(http.StatusNoContent)
 	case "GET /api/v1/node/join/state":
 		select {
 		case decide := <-g.word:
 			decide(w)
+		case <-time.After(20 * time.Second):
+			g.notYet(w)
 		case <-r.Context().Done():
 		}
 	default:

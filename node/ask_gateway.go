@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/platen-scan/platen/proto/problem"
@@ -40,7 +41,7 @@ func (u *uplink) ask(ctx context.Context, g *joined, method, path string, body, 
 func (u *uplink) askAt(ctx context.Context, t relay.Target, within time.Duration, method, path string, body, out any) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	client, err := relay.NodeClient(t)
+	client, err := u.client(t)
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +54,7 @@ func (u *uplink) askAt(ctx context.Context, t relay.Target, within time.Duration
 		}
 		content = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "https://"+t.Addr+"/api/v1"+path, content)
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+urlHost(t.Addr)+"/api/v1"+path, content)
 	if err != nil {
 		return 0, err
 	}
@@ -64,6 +65,21 @@ func (u *uplink) askAt(ctx context.Context, t relay.Target, within time.Duration
 	if err != nil {
 		return 0, err
 	}
+	return readAnswer(answer, out)
+}
+
+// urlHost is an address as a URL has it: without the zone, which says something on this
+// computer only. Where to dial is said by the target.
+func urlHost(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		return netip.AddrPortFrom(at.Addr().WithZone(""), at.Port()).String()
+	}
+	return address
+}
+
+// readAnswer reads what the gateway answered: a success into out, if there is one, else
+// the problem that it names is the error. It closes the body.
+func readAnswer(answer *http.Response, out any) (status int, err error) {
 	defer answer.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(answer.Body, maxGatewayAnswer))
 	if err != nil {

@@ -26,13 +26,22 @@
 // After a restart no paper is fed until somebody asks for it. A job that was under
 // way becomes processing-stopped with the reason interrupted and does not hold the
 // device; one that was queued becomes pending-held with the same reason. Both go on
-// with POST …/resume, the first at the head of the queue, from its next page.
+// with POST …/resume, the first at the head of the queue, from its next page. What eSCL
+// clients had under way is canceled, and its pages are wiped: they do not come back.
 //
 // On a scanner that holds, a job begins as pending-held with the reason held-for-owner
 // and an hour's time, and goes on only with a release: by its owner who sends the secret
 // of the scanner's sticker, by whoever types its code at the scanner, or by an operator.
 // Its pages go to its owner all the same. After a restart it waits with the same code,
 // also when it was released and had not begun.
+//
+// # Its gateway
+//
+// A node without a gateway may look for one nearby (Config.Find). What is announced is a
+// hint: the only one there is asked to let the node in if its key begins as announced, and
+// a person at that gateway decides, who sees the same four symbols at both. With more than
+// one nearby none is asked by itself. Once the node has joined, the gateway's pinned key
+// decides; a record only adds an address to dial when the link has fallen.
 //
 // The package never opens a device, decodes an image or knows a concrete driver or
 // carrier of links.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/platen-scan/platen/discovery"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/audit"
 	"github.com/platen-scan/platen/internal/identity"
@@ -46,7 +47,21 @@ type Config struct {
 	Web http.Handler
 	// Dialers open links to the gateway, the preferred kind first; nil: none are opened.
 	Dialers []relay.Dialer
-	Log     *slog.Logger // nil: none
+
+	// Find looks for gateways nearby: the node asks the only one there to let it in, and
+	// looks where its gateway has gone when the link falls; nil: it does neither.
+	Find discovery.Browser
+	// Gateways, host:port each, are asked in this order in place of looking for one.
+	Gateways []string
+	// OnGateway hears what people are to be told while the node looks for a gateway by
+	// itself. It is called one at a time and must not block; nil: nobody hears it.
+	OnGateway func(GatewayNews)
+
+	Log *slog.Logger // nil: none
+
+	// Ways to the gateway's port; nil: relay.Meet and relay.NodeClient.
+	meet   func(ctx context.Context, addr string, id *identity.Identity) (pin string, err error)
+	client func(relay.Target) (*http.Client, error)
 }
 
 // Node is the local service. New makes it, Serve runs it.
@@ -72,6 +87,7 @@ type Node struct {
 	hub       *hub
 	finders   []*finder
 	uplink    *uplink
+	inside    *inside
 
 	ctx     context.Context // ends with Serve; operations and streams live in it
 	end     context.CancelFunc
@@ -109,6 +125,7 @@ func newNode(c Config, w workers) (*Node, error) {
 		audit: c.Access.Audit, auditHead: c.AuditHead, extra: c.Extra,
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
+	n.inside = newInside(n)
 	for _, name := range slices.Compact(slices.Clone(c.Drivers)) {
 		n.finders = append(n.finders, n.newFinder(name))
 	}
@@ -158,8 +175,8 @@ func (n *Node) Summary() (scanners, queue int) {
 // Handler answers the HTTP API on one road, and Web's paths where there are pages.
 func (n *Node) Handler(road access.Road) http.Handler {
 	h := n.guard.Handler(road, n.routes(road), n.web)
-	if road == access.RoadLink {
-		return h
+	if road == access.RoadLink || road == access.RoadESCL {
+		return h // whoever is at the other end has deadlines of its own
 	}
 	return withDeadline(h)
 }
@@ -182,6 +199,7 @@ func (n *Node) Serve(ctx context.Context) error {
 		parts.Go(func() { f.serve(n.ctx) })
 	}
 	parts.Go(func() { n.sweep(n.ctx) })
+	parts.Go(func() { n.inside.serve(n.ctx) })
 	parts.Go(func() { n.uplink.serve(n.ctx) })
 	<-n.ctx.Done()
 	n.running.Store(false)

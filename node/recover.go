@@ -12,6 +12,7 @@ import (
 
 // recover puts the jobs that the last process left unfinished where they wait for a
 // person: whoever put paper in may have taken it out again, so none goes on by itself.
+// Those of who does not come back end.
 func (n *Node) recover(ctx context.Context) error {
 	var left []scan.Job
 	for _, state := range []scan.JobState{scan.JobProcessing, scan.JobStopped, scan.JobPending, scan.JobHeld} {
@@ -48,6 +49,10 @@ func (n *Node) recover(ctx context.Context) error {
 // park takes in a job of before the start. It does not hold the device.
 func (d *device) park(t *ticket) {
 	d.parked[t.job.ID] = t
+	if !pagestore.ComesBack(t.owner) {
+		d.settle(t, step{event: scan.EventCancel, why: scan.ReasonInterrupted})
+		return
+	}
 	switch t.job.State {
 	case scan.JobPending:
 		again := step{event: scan.EventHold, why: scan.ReasonInterrupted}

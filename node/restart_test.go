@@ -154,3 +154,49 @@ func TestNotYetServing(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 }
+
+// TestRestartOfESCL ends what eSCL clients left, also where its scanner is gone: nobody
+// comes back for it. What others left waits.
+func TestRestartOfESCL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := newFakeDevice("one"), newFakeDevice("two")
+		one.scan = func(b *fakeBatch) error {
+			if err := b.pages(2); err != nil {
+				return err
+			}
+			if _, err := b.half(3); err != nil {
+				return err
+			}
+			return b.hang()
+		}
+		two.scan = inMidPage(1, stop(scan.ReasonJam))
+		g := newRig(t, &fakeWorkers{devices: map[string]*fakeDevice{"one": one, "two": two}}).start().found()
+		client := g.node.API(neighbour)
+		settings := scan.Settings{Source: scan.SourceADF, Resolution: 75}
+		under := submitInside(t, client, one.id(g.node.id), settings)
+		queued := submitInside(t, client, one.id(g.node.id), settings)
+		stopped := submitInside(t, client, two.id(g.node.id), settings)
+		waits := g.submit(two.id(g.node.id), request(scan.SourceADF, 0))
+		decode[scan.Scanner](t, g.ask(http.MethodPatch, "/api/v1/scanners/"+two.id(g.node.id), `{"hold":true}`), http.StatusOK)
+		held := submitInside(t, client, two.id(g.node.id), settings)
+		synctest.Wait()
+		g.reaches(under.ID, scan.JobProcessing)
+		g.reaches(queued.ID, scan.JobPending)
+		g.reaches(stopped.ID, scan.JobStopped, scan.ReasonJam)
+		g.reaches(held.ID, scan.JobHeld, scan.ReasonHeldForOwner)
+		g.stop()
+		two.hidden = true
+		g.start().found()
+		defer g.stop()
+		synctest.Wait()
+		for _, j := range []scan.Job{under, queued, stopped, held} {
+			g.reaches(j.ID, scan.JobCanceled, scan.ReasonInterrupted)
+			for _, p := range get[api.PageList](g, "/api/v1/jobs/"+j.ID+"/pages").Items {
+				if p.State != scan.PageWiped {
+					t.Errorf("page %d is %s, want it wiped", p.N, p.State)
+				}
+			}
+		}
+		g.reaches(waits.ID, scan.JobHeld, scan.ReasonInterrupted)
+	})
+}

@@ -186,7 +186,7 @@ func TestAudit(t *testing.T) {
 		synctest.Wait()
 
 		for _, want := range []audit.Entry{
-			{Action: "scanner.edit", Result: audit.OK, Target: scanner, Detail: "hold true"},
+			{Action: "scanner.edit", Result: audit.OK, Target: scanner, Detail: "hold true, shared true"},
 			{Action: "scanner.sticker", Result: audit.OK, Target: scanner},
 			{Action: "job.create", Result: audit.OK, Target: j.ID, Detail: "scanner " + scanner + ", adf, 75 dpi"},
 			{Action: "job.resume", Result: audit.Refused, Target: j.ID, Detail: "held-for-owner"},

@@ -10,7 +10,8 @@ import (
 )
 
 // Deadlines of answers. On links package relay watches the writes (relay.Progress),
-// on the node's own listeners this file does.
+// inside of this process the listener behind the client does, and on the node's own
+// listeners this file.
 const (
 	answerTime = 3 * time.Minute  // for an answer that is no stream; a device may take its time to answer
 	stallTime  = 10 * time.Second // for a reader to take one piece of a stream
@@ -49,7 +50,7 @@ func newStream(w http.ResponseWriter, r *http.Request) *stream {
 	road := access.CallerOf(r.Context()).Road
 	return &stream{
 		ResponseWriter: w, control: http.NewResponseController(w),
-		watched: road == access.RoadLink, kernel: r.TLS == nil && r.ProtoMajor == 1,
+		watched: road == access.RoadLink || road == access.RoadESCL, kernel: r.TLS == nil && r.ProtoMajor == 1,
 	}
 }
 

@@ -29,24 +29,38 @@ type uplink struct {
 	identity *identity.Identity
 	dir      string
 	dialers  []relay.Dialer
+	meet     func(ctx context.Context, addr string, id *identity.Identity) (pin string, err error)
+	client   func(relay.Target) (*http.Client, error)
 	changed  chan struct{} // another gateway was joined, asked or left
+	seeker   *seeker
+	presence *presence
+	api      *gatewayTransport
 
-	storing  sync.Mutex // held while gateway.json and gateway change
+	storing  sync.Mutex // held while gateway.json, gateway and asked change
 	rotating sync.Mutex // held while the node's key changes
 
-	mu      sync.Mutex
-	keeper  *relay.Keeper // nil: the node opens no links
-	gateway *joined
-	asked   *asked     // the gateway whose approval is waited for; nil: none
-	next    int        // address to try
-	up      relay.Kind // "" while no link stands
+	mu       sync.Mutex
+	keeper   *relay.Keeper // nil: the node opens no links
+	gateway  *joined
+	asked    *asked          // the gateway whose approval is waited for; nil: none
+	unwanted map[string]bool // pins and addresses of gateways that the node does not ask by itself
+	dialing
 }
 
 func newUplink(n *Node, c Config) (*uplink, error) {
 	u := &uplink{
 		node: n, log: c.Log, identity: c.Identity, dir: c.Keys, dialers: c.Dialers,
-		changed: make(chan struct{}, 1),
+		meet: c.meet, client: c.client, changed: make(chan struct{}, 1), unwanted: map[string]bool{},
 	}
+	if u.meet == nil {
+		u.meet = relay.Meet
+	}
+	if u.client == nil {
+		u.client = relay.NodeClient
+	}
+	u.seeker = newSeeker(u, c)
+	u.presence = newPresence(u)
+	u.api = &gatewayTransport{uplink: u}
 	if c.Keys == "" {
 		return u, nil
 	}
@@ -55,7 +69,7 @@ func newUplink(n *Node, c Config) (*uplink, error) {
 		return nil, err
 	}
 	if g != nil {
-		u.gateway = g
+		u.gateway, u.down = g, time.Now()
 		n.grants.TrustSuccessor(g.Pin, g.first())
 	}
 	return u, nil
@@ -96,7 +110,8 @@ func (u *uplink) joinRequest(token, commit string) api.JoinRequest {
 }
 
 // Leave has the gateway forget the node, if it can be reached, and forgets the gateway.
-// It is silent where there is none.
+// It is silent where there is none. That gateway, or the one that was asked for approval,
+// is not asked again in this process unless somebody asks it.
 func (n *Node) Leave(ctx context.Context) error {
 	u := n.uplink
 	g := u.current()
@@ -117,6 +132,11 @@ func (n *Node) Leave(ctx context.Context) error {
 func (u *uplink) remember(g *joined) error {
 	u.storing.Lock()
 	defer u.storing.Unlock()
+	return u.rememberStoring(g)
+}
+
+// rememberStoring needs storing.
+func (u *uplink) rememberStoring(g *joined) error {
 	pin, first := "", ""
 	switch {
 	case g != nil:
@@ -130,8 +150,14 @@ func (u *uplink) remember(g *joined) error {
 		}
 	}
 	u.mu.Lock()
-	asked := u.asked
-	u.gateway, u.asked, u.next = g, nil, 0
+	asked, before := u.asked, u.gateway
+	u.gateway, u.asked, u.dialing = g, nil, dialing{down: time.Now(), links: u.links}
+	if g == nil && before != nil {
+		u.rejectLocked(before.Pin, before.Addresses...)
+	}
+	if g == nil && asked != nil {
+		u.rejectLocked(asked.target.Pin, asked.target.Addr)
+	}
 	u.mu.Unlock()
 	switch {
 	case asked != nil && g != nil:
@@ -146,8 +172,19 @@ func (u *uplink) remember(g *joined) error {
 
 // wake has serve look again at which gateway there is.
 func (u *uplink) wake() {
+	signal(u.changed)
+	u.stir()
+}
+
+// stir tells those who follow the uplink that it has changed.
+func (u *uplink) stir() {
+	signal(u.seeker.changed)
+	signal(u.presence.changed)
+}
+
+func signal(c chan struct{}) {
 	select {
-	case u.changed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -172,6 +209,11 @@ func (u *uplink) state() (address string, connected bool) {
 // serve keeps the link for as long as there is a gateway, and waits for the approval of
 // one that was asked, until ctx ends. Joining another gateway begins anew.
 func (u *uplink) serve(ctx context.Context) {
+	defer u.api.close()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { u.seeker.serve(ctx) })
+	parts.Go(func() { u.presence.serve(ctx) })
 	for ctx.Err() == nil {
 		u.mu.Lock()
 		linked, asked := u.gateway != nil && len(u.dialers) > 0, u.asked
@@ -210,31 +252,9 @@ func (u *uplink) keep(ctx context.Context) {
 		u.log.Error("the link to the gateway ended", "error", err)
 	}
 	u.mu.Lock()
-	u.keeper, u.up = nil, ""
+	u.keeper = nil
 	u.mu.Unlock()
-}
-
-func (u *uplink) setUp(k relay.Kind) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.up = k
-}
-
-// target is the address to dial next: while no link stands, each in turn.
-func (u *uplink) target(context.Context) (relay.Target, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.gateway == nil {
-		return relay.Target{}, errors.New("no gateway was joined")
-	}
-	t := relay.Target{
-		Addr: u.gateway.Addresses[u.next%len(u.gateway.Addresses)],
-		Pin:  u.gateway.Pin, Next: u.gateway.next(time.Now()), Identity: u.identity,
-	}
-	if u.up == "" {
-		u.next++
-	}
-	return t, nil
+	u.setUp("")
 }
 
 // link is the Keeper at work, nil where there is none.

@@ -26,6 +26,8 @@ type DeviceInfo struct {
 	Title  string `json:"title"`  // for people
 	Make   string `json:"make,omitempty"`
 	Model  string `json:"model,omitempty"`
+	// Network says that it is reached over the network: others there see it already.
+	Network bool `json:"network,omitempty"`
 }
 
 // Device is an open scanner. One goroutine uses it, but Cancel may come from another.

@@ -80,3 +80,19 @@ func TestWorkerEnv(t *testing.T) {
 		t.Errorf("workerEnv() = %q, want %q", got, want)
 	}
 }
+
+// TestDeviceInfo is what a listing says of a device, on its way out of the worker.
+func TestDeviceInfo(t *testing.T) {
+	want := []DeviceInfo{
+		{Name: "airscan:e0:Far", Stable: "far", Title: "Far", Make: "M", Model: "F", Network: true},
+		{Name: "test:0", Stable: "near", Title: "Near"},
+	}
+	b, err := json.Marshal(message{Reply: &reply{Seq: 1, Devices: fitDevices(slices.Clone(want))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m message
+	if err := json.Unmarshal(b, &m); err != nil || !slices.Equal(m.Reply.Devices, want) {
+		t.Errorf("%s became %+v, %v, want %+v", b, m.Reply, err, want)
+	}
+}

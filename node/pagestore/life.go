@@ -12,14 +12,25 @@ const (
 	keepAfterJob = 24 * time.Hour     // pages, from the end of their job
 	keepAtMost   = 7 * 24 * time.Hour // pages nobody acknowledged, from their commit; jobs, from their end
 	keepForUndo  = 10 * time.Minute   // pages that their owner took out or deleted
-	keepFetched  = 120 * time.Second  // pages of an eSCL client, from their last transfer (Ack)
-	ownerESCL    = "escl:"            // begins the owner of an eSCL client's jobs
+
+	// Pages of who does not come back.
+	keepFetched   = 120 * time.Second // from their last transfer (Ack)
+	keepUnfetched = 10 * time.Minute  // from the end of their job, or the last transfer of one of its pages
 )
+
+// ownerESCL begins the owner of an eSCL client's jobs.
+const ownerESCL = "escl:"
+
+// ComesBack reports whether the owner of a job may come back for it at any time. An eSCL
+// client does not: what it did not fetch while it waited for its scan it never will.
+func ComesBack(owner string) bool { return !strings.HasPrefix(owner, ownerESCL) }
 
 // pageLife is what the end of a page depends on.
 type pageLife struct {
 	owner     string
 	jobEnded  scan.Time // zero: it has not
+	canceled  bool      // the job was
+	fetched   scan.Time // when a page of the job was last acknowledged; only told of who does not come back
 	committed scan.Time
 	delivered scan.Time // zero: not acknowledged
 	unplaced  scan.Time // zero: its owner did not take it out
@@ -30,7 +41,9 @@ type pageLife struct {
 // end is when the page is wiped; zero while that is open. A page lives while a
 // document refers to it, or until its owner acknowledged it, or 24 hours after its
 // job, whichever is last, but never longer than seven days. Who took a page out
-// waits for no acknowledgement, only for the chance to take that back.
+// waits for no acknowledgement, only for the chance to take that back. For who does not
+// come back a page is kept as long as it can still be asked for: not at all once the job
+// is canceled, a little after it was fetched, and while its turn may still come.
 func (l pageLife) end() scan.Time {
 	if l.jobEnded.IsZero() {
 		return scan.Time{}
@@ -38,8 +51,12 @@ func (l pageLife) end() scan.Time {
 	limit := l.committed.Add(keepAtMost)
 	end := limit
 	switch {
-	case strings.HasPrefix(l.owner, ownerESCL) && !l.delivered.IsZero():
+	case !ComesBack(l.owner) && l.canceled:
+		end = l.jobEnded.Time
+	case !ComesBack(l.owner) && !l.delivered.IsZero():
 		end = l.delivered.Add(keepFetched)
+	case !ComesBack(l.owner):
+		end = later(l.jobEnded.Time, l.fetched.Time).Add(keepUnfetched)
 	case l.placed:
 	case l.discarded:
 		end = l.unplaced.Add(keepForUndo)

@@ -32,8 +32,15 @@ func TestPageLife(t *testing.T) {
 		{"taken out at the limit", pageLife{jobEnded: h(1), unplaced: h(167.9)}, h(168)},
 		{"document deleted", pageLife{jobEnded: h(1), unplaced: h(2), discarded: true}, h(2 + 1./6)},
 		{"long job, acknowledged", pageLife{jobEnded: h(160), delivered: h(2)}, h(168)},
-		{"eSCL, not fetched", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true}, h(168)},
-		{"eSCL, fetched", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true, delivered: h(2)}, h(2 + 1./30)},
+		{"eSCL, job under way", pageLife{owner: "escl:192.0.2.1", placed: true, delivered: h(1), fetched: h(1)}, scan.Time{}},
+		{"eSCL, not fetched", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true}, h(1 + 1./6)},
+		{"eSCL, another page was fetched", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true, fetched: h(1.1)}, h(1.1 + 1./6)},
+		{"eSCL, another page was fetched before the job's end", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), fetched: h(0.1)}, h(1 + 1./6)},
+		{"eSCL, fetched", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true, delivered: h(2), fetched: h(2)}, h(2 + 1./30)},
+		{"eSCL, canceled", pageLife{owner: "escl:192.0.2.1", jobEnded: h(1), placed: true, delivered: h(0.9), canceled: true}, h(1)},
+		{"eSCL, long job", pageLife{owner: "escl:192.0.2.1", jobEnded: h(167.95), placed: true}, h(168)},
+		{"canceled", pageLife{jobEnded: h(1), placed: true, canceled: true}, h(168)},
+		{"another node's", pageLife{owner: "node:K7X2", jobEnded: h(1), placed: true}, h(168)},
 		{"name like eSCL", pageLife{owner: "escl", jobEnded: h(1), placed: true, delivered: h(2)}, h(168)},
 	}
 	for _, tt := range tests {

@@ -80,16 +80,17 @@ func (s *Store) sweepDocuments(ctx context.Context, swept *Swept) error {
 }
 
 // endingPages finds what the end of the pages depends on that still have bytes.
-const endingPages = "SELECT " + pageColumns + `, j.owner, j.ended,
+const endingPages = "SELECT " + pageColumns + `, j.owner, j.ended, j.state = 'canceled',
+	CASE WHEN j.owner GLOB '` + ownerESCL + `*' THEN (SELECT max(x.delivered) FROM pages x WHERE x.job = p.job) ELSE 0 END,
 	EXISTS (SELECT 1 FROM document_pages x WHERE x.job = p.job AND x.n = p.n)
 	FROM pages p JOIN jobs j ON j.id = p.job
 	WHERE p.state IN ('committed', 'delivered') AND j.state IN ` + terminalStates
 
 func scanEnding(row func(...any) error) (pageRow, pageLife, error) {
 	var l pageLife
-	var ended int64
-	p, err := scanPage(row, &l.owner, &ended, &l.placed)
-	l.jobEnded, l.committed, l.delivered = at(ended), p.Committed, p.delivered
+	var ended, fetched int64
+	p, err := scanPage(row, &l.owner, &ended, &l.canceled, &fetched, &l.placed)
+	l.jobEnded, l.fetched, l.committed, l.delivered = at(ended), at(fetched), p.Committed, p.delivered
 	l.unplaced, l.discarded = p.unplaced, p.discarded
 	return p, l, err
 }

@@ -168,6 +168,51 @@ func TestRetentionOfESCL(t *testing.T) {
 	}
 }
 
+// What an eSCL client does not fetch goes soon after it could have been fetched: nobody
+// deletes it when the eSCL server has crashed.
+func TestRetentionOfESCLUnfetched(t *testing.T) {
+	s, c := newStore(t)
+	theirs := func(n *NewJob) { n.Owner = "escl:192.0.2.7" }
+	var jobs []scan.Job
+	for _, change := range [][]func(*NewJob){{theirs}, {theirs}, nil} {
+		job := newJob(t, s, change...)
+		for range 3 {
+			commitPage(t, s, job.ID, 50)
+		}
+		jobs = append(jobs, job)
+	}
+	want := func(when string, states ...string) {
+		t.Helper()
+		sweep(t, s)
+		for i, job := range jobs {
+			if got := pageStates(t, s, job.ID); got != states[i] {
+				t.Errorf("%s: pages %d %q, want %q", when, i, got, states[i])
+			}
+		}
+	}
+	all := "committed committed committed"
+	c.add(hour)
+	want("under way", all, all, all)
+	setState(t, s, jobs[0].ID, scan.JobCompleted)
+	setState(t, s, jobs[1].ID, scan.JobCanceled)
+	setState(t, s, jobs[2].ID, scan.JobCanceled)
+	want("ended", all, "wiped wiped wiped", all)
+	c.add(keepUnfetched - time.Second)
+	p, _, err := s.Page(t.Context(), jobs[0].ID, 1)
+	if err == nil {
+		err = s.Ack(t.Context(), jobs[0].ID, 1, p.Digest)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.add(keepFetched)
+	want("being fetched", "wiped committed committed", "wiped wiped wiped", all)
+	c.add(keepUnfetched - keepFetched - time.Second)
+	want("given up soon", "wiped committed committed", "wiped wiped wiped", all)
+	c.add(time.Second)
+	want("given up", "wiped wiped wiped", "wiped wiped wiped", all)
+}
+
 func TestSweepManyAtOnce(t *testing.T) {
 	s, c := newStore(t)
 	const jobs, pages = sweepBatch + 5, 2

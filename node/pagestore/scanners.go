@@ -13,7 +13,41 @@ type ScannerSettings struct {
 	Name     string // empty: the device's own
 	Location string // empty: the node's
 	Hold     bool   // jobs wait until their owner stands at the scanner
+	Shared   Choice // computers nearby find it
 	Presence string // secret of the sticker at the scanner, never empty
+}
+
+// Choice is what people decided about something that has an answer without them too. Its
+// zero value is that nobody decided.
+type Choice string
+
+// The choices.
+const (
+	ChoiceNone Choice = ""
+	ChoiceNo   Choice = "no"
+	ChoiceYes  Choice = "yes"
+)
+
+// ChoiceOf is the choice for what somebody decided.
+func ChoiceOf(yes bool) Choice {
+	if yes {
+		return ChoiceYes
+	}
+	return ChoiceNo
+}
+
+func (c Choice) String() string { return string(c) }
+
+// Or is what was decided, or otherwise where nobody did.
+func (c Choice) Or(otherwise bool) bool {
+	switch c {
+	case ChoiceYes:
+		return true
+	case ChoiceNo:
+		return false
+	case ChoiceNone:
+	}
+	return otherwise
 }
 
 // presenceLength is that of a sticker's secret: 160 bits.
@@ -48,9 +82,10 @@ func (s *Store) UpdateScanner(ctx context.Context, id string, change func(*Scann
 			return err
 		}
 		change(&now)
-		_, err = t.exec(`INSERT INTO scanners (id, name, location, hold, presence) VALUES (?1, ?2, ?3, ?4, ?5)
-			ON CONFLICT (id) DO UPDATE SET name = ?2, location = ?3, hold = ?4, presence = ?5`,
-			id, now.Name, now.Location, now.Hold, now.Presence)
+		shared := sql.NullBool{Bool: now.Shared == ChoiceYes, Valid: now.Shared != ChoiceNone}
+		_, err = t.exec(`INSERT INTO scanners (id, name, location, hold, presence, shared) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+			ON CONFLICT (id) DO UPDATE SET name = ?2, location = ?3, hold = ?4, presence = ?5, shared = ?6`,
+			id, now.Name, now.Location, now.Hold, now.Presence, shared)
 		return err
 	})
 	if err != nil {
@@ -60,7 +95,11 @@ func (s *Store) UpdateScanner(ctx context.Context, id string, change func(*Scann
 }
 
 func loadScanner(v view, id string) (got ScannerSettings, err error) {
-	err = v.get("SELECT name, location, hold, presence FROM scanners WHERE id = ?", []any{id},
-		&got.Name, &got.Location, &got.Hold, &got.Presence)
+	var shared sql.NullBool
+	err = v.get("SELECT name, location, hold, presence, shared FROM scanners WHERE id = ?", []any{id},
+		&got.Name, &got.Location, &got.Hold, &got.Presence, &shared)
+	if shared.Valid {
+		got.Shared = ChoiceOf(shared.Bool)
+	}
 	return got, err
 }

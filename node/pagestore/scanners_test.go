@@ -23,6 +23,14 @@ func TestScannerSettings(t *testing.T) {
 	}); err != nil || got != want {
 		t.Errorf("UpdateScanner = %+v, %v, want %+v", got, err, want)
 	}
+	for _, shared := range []Choice{ChoiceNo, ChoiceYes, ChoiceNone, ChoiceYes} {
+		want.Shared = shared
+		got, err := s.UpdateScanner(t.Context(), testScanner, func(c *ScannerSettings) { c.Shared = shared })
+		read, readErr := s.Scanner(t.Context(), testScanner)
+		if err != nil || readErr != nil || got != want || read != want {
+			t.Errorf("UpdateScanner to share %q = %+v, %v, then Scanner = %+v, %v, want %+v", shared, got, err, read, readErr, want)
+		}
+	}
 	other := scan.DerivedID(testNode, scan.KindScanner, "other")
 	if got, err := s.UpdateScanner(t.Context(), other, func(c *ScannerSettings) { c.Hold = true }); err != nil ||
 		!got.Hold || got.Presence == "" || got.Presence == first.Presence {
@@ -34,6 +42,17 @@ func TestScannerSettings(t *testing.T) {
 	s, _ = openTest(t, cfg, nil)
 	if got, err := s.Scanner(t.Context(), testScanner); err != nil || got != want {
 		t.Errorf("Scanner after a restart = %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestChoice(t *testing.T) {
+	for c, want := range map[Choice][2]bool{ChoiceNone: {false, true}, ChoiceNo: {false, false}, ChoiceYes: {true, true}} {
+		if got := [2]bool{c.Or(false), c.Or(true)}; got != want {
+			t.Errorf("Choice(%q).Or(false), .Or(true) = %v, want %v", c, got, want)
+		}
+	}
+	if yes, no := ChoiceOf(true), ChoiceOf(false); yes != ChoiceYes || no != ChoiceNo {
+		t.Errorf("ChoiceOf(true), ChoiceOf(false) = %q, %q", yes, no)
 	}
 }
 

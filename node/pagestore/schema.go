@@ -125,6 +125,8 @@ CREATE TABLE scanners (
 	hold     INTEGER NOT NULL, -- 1: jobs wait until their owner stands at the scanner
 	presence TEXT NOT NULL     -- secret of its sticker
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE scanners ADD COLUMN shared INTEGER; -- 1: computers nearby find it; NULL: nobody decided
 `}
 
 // migrate brings the index to the newest schema. The file as it was is kept beside

@@ -105,6 +105,30 @@ func TestMigrationFrom1(t *testing.T) {
 	}
 }
 
+// TestMigrationFrom2 opens a folder of the time before scanners were shared.
+func TestMigrationFrom2(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	s, _, err := open(t.Context(), cfg, migrations[:2], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ScannerSettings{Name: "Front desk", Location: "Hall", Hold: true, Presence: NewPresence()}
+	if err := s.write(t.Context(), "writing as schema 2", func(t *tx) error {
+		_, err := t.exec("INSERT INTO scanners (id, name, location, hold, presence) VALUES (?, ?, ?, ?, ?)",
+			testScanner, want.Name, want.Location, want.Hold, want.Presence)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ = openTest(t, cfg, nil)
+	if got, err := s.Scanner(t.Context(), testScanner); err != nil || got != want {
+		t.Errorf("Scanner = %+v, %v, want %+v, of which nobody decided whether it is shared", got, err, want)
+	}
+}
+
 func TestForeignDatabase(t *testing.T) {
 	cfg := testConfig(t, t.TempDir())
 	if err := os.Mkdir(filepath.Join(cfg.Dir, storageDir), 0o700); err != nil {

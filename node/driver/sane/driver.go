@@ -2,6 +2,8 @@ package sane
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"sync"
 
 	"github.com/platen-scan/platen/node/driver"
@@ -11,18 +13,20 @@ const name = "sane"
 
 // Driver is the SANE driver.
 type Driver struct {
-	load func() (*library, error) // once
+	load      func() (*library, error) // once
+	addresses func() ([]netip.Addr, error)
 }
 
 // New makes the driver. libsane is loaded by the first call of Devices or Open, and
 // stays loaded for the life of the process.
-func New() *Driver { return &Driver{load: sync.OnceValues(load)} }
+func New() *Driver { return &Driver{load: sync.OnceValues(load), addresses: ownAddresses} }
 
 // Name is "sane".
 func (*Driver) Name() string { return name }
 
 // Devices asks all back ends of the configuration for their devices. With the back ends
-// that distributions enable it takes seconds.
+// that distributions enable it takes seconds. What this machine itself offers to its
+// network is left out.
 func (d *Driver) Devices(context.Context) ([]driver.DeviceInfo, error) {
 	lib, err := d.load()
 	if err != nil {
@@ -32,7 +36,11 @@ func (d *Driver) Devices(context.Context) ([]driver.DeviceInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return describe(list, usbPort), nil
+	own, err := d.addresses()
+	if err != nil {
+		return nil, fmt.Errorf("listing devices: %w", err)
+	}
+	return describe(without(list, own), usbPort), nil
 }
 
 // Open opens a device by the name that SANE gave it, without listing first.

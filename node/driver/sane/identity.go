@@ -34,7 +34,7 @@ func describe(list []found, port func(bus, device int) string) []driver.DeviceIn
 			stable += "#" + strconv.Itoa(used[stable])
 		}
 		infos = append(infos, driver.DeviceInfo{
-			Driver: name, Name: f.name, Stable: stable, Title: title(f), Make: f.vendor, Model: f.model,
+			Driver: name, Name: f.name, Stable: stable, Title: title(f), Make: f.vendor, Model: f.model, Network: f.network(),
 		})
 	}
 	return infos

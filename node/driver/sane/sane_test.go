@@ -4,8 +4,13 @@ package sane_test
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,5 +97,44 @@ func TestSIGTERM(t *testing.T) {
 	case <-terminated:
 	case <-time.After(5 * time.Second):
 		t.Error("SIGTERM did not arrive")
+	}
+}
+
+// TestAirscan lists what the back end airscan, without being contacted, tells of devices
+// at addresses: a node must neither find its own scanners nor share what the network has.
+func TestAirscan(t *testing.T) {
+	w := workers(t)
+	dir := t.TempDir()
+	devices := `"USB" = http://127.0.0.1:60000/eSCL, eSCL
+"Six" = http://[2001:db8::77]/eSCL, eSCL
+"Far" = http://192.0.2.77/eSCL, eSCL
+`
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range own {
+		if ip := netip.MustParsePrefix(a.String()).Addr(); !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			devices += fmt.Sprintf("\"Own %d\" = http://%s/eSCL, eSCL\n", i, netip.AddrPortFrom(ip, 18630))
+		}
+	}
+	for name, text := range map[string]string{
+		"dll.conf": "airscan\n", "airscan.conf": "[devices]\n" + devices + "[options]\ndiscovery = disable\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("SANE_CONFIG_DIR", dir)
+	infos, err := w.Devices(t.Context(), "sane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := map[string]bool{}
+	for _, info := range infos {
+		network[info.Model] = info.Network
+	}
+	if want := map[string]bool{"USB": false, "Six": true, "Far": true}; !maps.Equal(network, want) {
+		t.Errorf("devices and whether the network has them = %v, want %v (is sane-airscan installed?)", network, want)
 	}
 }

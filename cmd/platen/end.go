@@ -57,6 +57,14 @@ func (e end) switches(c *config.Config) access.Switches {
 	return access.Switches{LoopbackTrust: c.Node.TrustLoopback, AllowPlainHTTP: c.Node.AllowPlainHTTP, MaxRole: c.Node.MaxRole}
 }
 
+// address is the one to which the ports for other devices are bound; "": all.
+func (e end) address(c *config.Config) string {
+	if e.gateway() {
+		return ""
+	}
+	return c.Node.Address
+}
+
 // acme is nil where no names are to be certified.
 func (e end) acme(c *config.Config) *certs.ACME {
 	if len(c.ACME.Names) == 0 {

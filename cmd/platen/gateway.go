@@ -10,10 +10,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/platen-scan/platen/discovery"
 	"github.com/platen-scan/platen/gateway"
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/config"
@@ -34,6 +37,7 @@ type gatewayCmd struct {
 	Approve   gatewayApproveCmd   `cmd:"" help:"Let a node in that waits, once its four symbols were compared."`
 	Label     gatewayLabelCmd     `cmd:"" help:"Label a node."`
 	Drain     gatewayDrainCmd     `cmd:"" help:"Let a node finish its scans and take no new ones."`
+	Present   gatewayPresentCmd   `cmd:"" help:"Let a node show a scanner of another node to the computers around it."`
 	Revoke    gatewayRevokeCmd    `cmd:"" help:"Cut a node off and refuse its key from then on."`
 	Reinstate gatewayReinstateCmd `cmd:"" help:"Trust a quarantined node again."`
 	RotateKey rotateKeyCmd        `cmd:"" help:"Announce a new key of the gateway to its nodes; it serves after seven days."`
@@ -147,6 +151,13 @@ func (g *gatewayService) tell(st *setup.State) {
 		api.SetupPort{Name: "browsers and nodes", Address: "all", Port: g.port(), Protocol: api.SetupPortProtocolUdp, Open: true})
 }
 
+// announces tells nodes nearby that they can ask to be let in here.
+func (g *gatewayService) announces() []discovery.Record {
+	return []discovery.Record{g.record(discovery.TypeGateway, g.port(), nil)}
+}
+
+func (g *gatewayService) applied(*config.Config) {}
+
 func (g *gatewayService) measure(m *metrics.Config) {
 	m.Nodes = g.gateway.Summary
 }
@@ -187,8 +198,18 @@ func (g *gatewayService) introduce() error {
 	g.announceSetup()
 	g.printPairing(pairing)
 	g.announceCA()
+	g.announce("administrator", fmt.Sprintf("platen --data %s pair --role admin", shellWord(g.data)))
+	g.announce("", "makes a link that signs you in here; as an administrator you let nodes in that are nearby")
 	g.printToken(token)
 	return nil
+}
+
+// shellWord is text as a shell takes it for one word.
+func shellWord(text string) string {
+	if strings.ContainsAny(text, " \t'\"\\$`&;|<>()*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	return text
 }
 
 // port is the gateway's one port for browsers and links.
@@ -223,7 +244,9 @@ func (g *gatewayService) addresses() []string {
 		all = append(all, net.JoinHostPort(name, port))
 	}
 	for _, ip := range lanAddresses() {
-		all = append(all, net.JoinHostPort(ip.String(), port))
+		if a := net.JoinHostPort(ip.String(), port); !slices.Contains(all, a) {
+			all = append(all, a)
+		}
 	}
 	if len(all) == 0 {
 		all = append(all, net.JoinHostPort("127.0.0.1", port))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/platen-scan/platen/discovery"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/metrics"
@@ -25,6 +26,10 @@ type service interface {
 	measure(*metrics.Config)
 	// endpoint is how this machine's commands reach the service.
 	endpoint() endpoint
+	// announces is what the local network is told of the service now.
+	announces() []discovery.Record
+	// applied is told of a configuration that is in force.
+	applied(*config.Config)
 }
 
 // setupConfig is what both the setup page and the repair at a start need.
@@ -60,10 +65,13 @@ func (b *base) apply(of service, cfg *config.Config) error {
 	b.level.Configure(cfg.Log.Level)
 	b.allow(b.end.origins(cfg))
 	b.guard.Switch(b.end.switches(cfg))
+	b.announcer.configure(cfg.Bonjour, b.end.address(cfg))
+	b.announcer.service(of.announces())
+	of.applied(cfg)
 	if err := writeEndpoint(b.data, of.endpoint()); err != nil {
 		return err
 	}
-	return b.hosts.Set(ownNames(b.end.names(cfg))...)
+	return b.hosts.Set(b.ownNames(b.end.names(cfg))...)
 }
 
 // setupURL is the setup page on this machine; "" if there is none.

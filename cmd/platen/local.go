@@ -14,16 +14,17 @@ import (
 )
 
 type localCmd struct {
-	LAN bool `help:"Let phones and other computers of this network in, over HTTPS, once they are paired."`
+	LAN  bool `help:"Let phones and other computers of this network in, over HTTPS, once they are paired."`
+	ESCL bool `help:"With --lan, let every computer of this network scan by eSCL, without sign-in." negatable:"" default:"true"`
 }
 
 func (cmd *localCmd) Run(s *session) error {
-	n, err := s.newNode(slog.LevelDebug)
+	n, err := s.newNode(slog.LevelDebug, false)
 	if err != nil {
 		return err
 	}
 	defer n.close()
-	n.lan = cmd.LAN
+	n.lan, n.escl = cmd.LAN, cmd.LAN && cmd.ESCL
 	if err := n.ports.Set(n.wanted(n.cfg.Load())); err != nil {
 		return err
 	}
@@ -45,6 +46,7 @@ func (cmd *localCmd) Run(s *session) error {
 		}
 		s.printPairing(p)
 		n.announceCA()
+		n.announceSharing()
 		return nil
 	})
 }

@@ -52,6 +52,7 @@ type commands struct {
 	Node    nodeCmd    `cmd:"" help:"Run a node: share this machine's scanners through a gateway."`
 	Gateway gatewayCmd `cmd:"" help:"Run a gateway, where nodes register and browsers come."`
 	Devices devicesCmd `cmd:"" help:"List scanners."`
+	Find    findCmd    `cmd:"" help:"List the gateways, nodes and shared scanners of the local network."`
 	Scan    scanCmd    `cmd:"" help:"Scan to a file."`
 	Jobs    jobsCmd    `cmd:"" help:"List scans, or act on one."`
 	Pair    pairCmd    `cmd:"" help:"Make a pairing code for a phone or another computer."`

@@ -10,13 +10,18 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/platen-scan/platen/discovery"
+	"github.com/platen-scan/platen/discovery/mdns"
+	"github.com/platen-scan/platen/discovery/unicast"
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/node"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
@@ -29,16 +34,20 @@ type nodeCmd struct {
 }
 
 type nodeServeCmd struct {
-	Join    string `help:"Join a gateway with the token that it printed; needed once." placeholder:"TOKEN" xor:"gateway"`
-	Gateway string `help:"Ask the gateway at this address to be let in; a person there approves. Needed once." placeholder:"HOST:PORT" xor:"gateway"`
+	Join    string   `help:"Join a gateway with the token that it printed; needed once." placeholder:"TOKEN" xor:"gateway"`
+	Gateway string   `help:"Ask the gateway at this address to be let in; a person there approves. Needed once, and not where a gateway nearby is found." placeholder:"HOST:PORT" xor:"gateway"`
+	Present []string `help:"Show this scanner of another node to the computers nearby; the gateway has to allow it. May be repeated." placeholder:"SCANNER"`
 }
 
 func (cmd *nodeServeCmd) Run(s *session) error {
-	n, err := s.newNode(slog.LevelDebug)
+	n, err := s.newNode(slog.LevelDebug, cmd.Gateway == "")
 	if err != nil {
 		return err
 	}
 	defer n.close()
+	if err := n.presents(cmd.Present); err != nil {
+		return err
+	}
 	if cmd.Join != "" {
 		if err := n.node.Join(s.ctx, cmd.Join); err != nil {
 			return err
@@ -57,8 +66,9 @@ func (cmd *nodeServeCmd) Run(s *session) error {
 		case gateway != "":
 			n.announce("gateway", gateway)
 		case n.ask == "":
-			n.announce("gateway", "none: run platen node --join TOKEN, or --gateway HOST:PORT")
+			n.announce("gateway", n.lookingWords())
 		}
+		n.announceSharing()
 		return nil
 	})
 }
@@ -69,7 +79,7 @@ func (nodeLeaveCmd) Run(s *session) error {
 	if _, err := s.running(); err == nil {
 		return errors.New("the node runs: stop it first, or leave on its setup page")
 	}
-	n, err := s.newNode(slog.LevelWarn)
+	n, err := s.newNode(slog.LevelWarn, false)
 	if err != nil {
 		return err
 	}
@@ -82,18 +92,23 @@ type nodeService struct {
 	*base
 	store   *pagestore.Store
 	node    *node.Node
-	lan     bool   // other devices are let in whatever the configuration says
-	private bool   // for one command: no ports but one of loopback
-	ask     string // gateway that is to be asked for approval; "": none
+	lan     bool     // other devices are let in whatever the configuration says
+	escl    bool     // scanners are shared by eSCL whatever the configuration says
+	private bool     // for one command: no ports but one of loopback
+	ask     string   // gateway that is to be asked for approval; "": none
+	finds   bool     // looks for a gateway nearby
+	present []string // scanners of other nodes that the command line asks to present
+	shares  *shares
 }
 
-// newNode opens the data folder and makes the node. Nothing listens yet.
-func (s *session) newNode(logLevel slog.Level) (*nodeService, error) {
+// newNode opens the data folder and makes the node, which looks for a gateway if finds
+// is set. Nothing listens yet.
+func (s *session) newNode(logLevel slog.Level, finds bool) (*nodeService, error) {
 	b, err := s.newBase(nodeEnd, logLevel)
 	if err != nil {
 		return nil, err
 	}
-	n := &nodeService{base: b}
+	n := &nodeService{base: b, finds: finds}
 	var found pagestore.Recovery
 	n.store, found, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Load().Storage.Reserve})
 	if err != nil {
@@ -107,7 +122,10 @@ func (s *session) newNode(logLevel slog.Level) (*nodeService, error) {
 		n.close()
 		return nil, err
 	}
-	if n.node, err = n.makeNode(); err != nil {
+	if n.node, err = n.makeNode(); err == nil {
+		n.shares, err = n.newShares()
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}
@@ -122,7 +140,26 @@ func (n *nodeService) tell(st *setup.State) {
 	if address, check, waiting := n.node.Approval(); waiting {
 		st.Gateway.Address, st.Gateway.Check, st.Gateway.Waiting = address, check, true
 	}
+	for _, g := range n.node.FoundGateways() {
+		st.Gateway.Found = append(st.Gateway.Found, api.SetupFound{Name: g.Name, Address: g.Address, Fingerprint: g.Fingerprint})
+	}
+	st.Shared = n.shares.shared()
 }
+
+// announces tells phones nearby where the node's page is, if they may open it.
+func (n *nodeService) announces() []discovery.Record {
+	port := n.ports.number(portHTTPS)
+	if n.private || !n.external() || port == 0 {
+		return nil
+	}
+	joined := "F"
+	if gateway, _ := n.node.Gateway(); gateway != "" {
+		joined = "T"
+	}
+	return []discovery.Record{n.record(discovery.TypeNode, port, map[string]string{discovery.TextJoined: joined})}
+}
+
+func (n *nodeService) applied(cfg *config.Config) { n.shares.configure(cfg) }
 
 func (n *nodeService) measure(m *metrics.Config) {
 	m.Scanners = func() int { scanners, _ := n.node.Summary(); return scanners }
@@ -145,6 +182,11 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 		return nil, err
 	}
 	cfg := n.cfg.Load()
+	var find discovery.Browser
+	var gateways []string
+	if n.finds {
+		find, gateways = n.browser(cfg), cfg.Node.Gateways
+	}
 	return node.New(node.Config{
 		Identity: n.self, Name: n.name, Version: version.String(), Location: cfg.Node.Location,
 		Store: n.store, Workers: &workers, Drivers: cfg.Node.Drivers, Keys: n.keys(),
@@ -157,8 +199,21 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 		Extra:     n.routes(n),
 		Web:       n.web(),
 		Dialers:   []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
-		Log:       n.log,
+		Find:      find, Gateways: gateways, OnGateway: n.tellNews,
+		Log: n.log,
 	})
+}
+
+// browser looks for gateways as the configuration says; nil: nowhere.
+func (n *nodeService) browser(cfg *config.Config) discovery.Browser {
+	if !cfg.Node.FindGateway {
+		return nil
+	}
+	near := mdns.NewBrowser(mdns.Config{Log: n.log})
+	if cfg.Bonjour.Domain == "" {
+		return near
+	}
+	return discovery.Merge(near, unicast.New(unicast.Config{Domain: cfg.Bonjour.Domain, Log: n.log}))
 }
 
 func (n *nodeService) close() {
@@ -172,7 +227,16 @@ func (n *nodeService) close() {
 // answered, ready prints where.
 func (n *nodeService) serve(ready func() error) error {
 	group, ctx := errgroup.WithContext(n.ctx)
-	group.Go(func() error { return n.node.Serve(ctx) })
+	nodeCtx, endNode := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return n.node.Serve(nodeCtx) })
+	group.Go(func() error {
+		defer endNode() // after the shares, which take back what they asked it for
+		if n.private {
+			<-ctx.Done()
+			return nil
+		}
+		return n.shares.serve(ctx)
+	})
 	n.base.serve(ctx, group, n)
 	group.Go(func() error {
 		select {
@@ -193,7 +257,7 @@ func (n *nodeService) serve(ready func() error) error {
 
 // startPrivateNode runs a node inside this command, for one command.
 func (s *session) startPrivateNode() (*client, func(), error) {
-	n, err := s.newNode(slog.LevelWarn) // the command tells what goes on
+	n, err := s.newNode(slog.LevelWarn, false) // the command tells what goes on
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,22 +31,23 @@ import (
 // judges its callers and records what they did.
 type base struct {
 	*session
-	end     end
-	name    string
-	log     *slog.Logger
-	level   *setup.Level
-	faults  *setup.Faults // behind log
-	self    *identity.Identity
-	token   string // of this machine's commands
-	audit   *audit.Log
-	ca      *identity.CA
-	certs   *certs.Store
-	origins *access.Origins
-	hosts   *access.Hosts
-	ports   ports
-	setup   *setup.Setup
-	guard   *access.Guard // of the node or gateway
-	started time.Time
+	end       end
+	name      string
+	log       *slog.Logger
+	level     *setup.Level
+	faults    *setup.Faults // behind log
+	self      *identity.Identity
+	token     string // of this machine's commands
+	audit     *audit.Log
+	ca        *identity.CA
+	certs     *certs.Store
+	origins   *access.Origins
+	hosts     *access.Hosts
+	ports     ports
+	setup     *setup.Setup
+	announcer *announcer
+	guard     *access.Guard // of the node or gateway
+	started   time.Time
 
 	cfg atomic.Pointer[config.Config] // in force
 }
@@ -89,14 +90,15 @@ func (b *base) open() (err error) {
 	b.level.Configure(cfg.Log.Level)
 	b.name = nameOr(b.end.name(cfg))
 	names := b.end.names(cfg)
-	if b.hosts, err = access.NewHosts(ownNames(names)...); err != nil {
+	b.announcer = newAnnouncer(b.self.NodeID(), b.log)
+	if b.hosts, err = access.NewHosts(b.ownNames(names)...); err != nil {
 		return err
 	}
-	if b.ca, err = identity.LoadCA(b.keys(), b.name, ownHosts(names)...); err != nil {
+	if b.ca, err = identity.LoadCA(b.keys(), b.name, b.ownHosts(names)...); err != nil {
 		return err
 	}
 	b.certs = certs.New(certs.Config{
-		Dir: b.keys(), CA: b.ca, Hosts: func() []string { return ownHosts(b.end.names(b.cfg.Load())) },
+		Dir: b.keys(), CA: b.ca, Hosts: func() []string { return b.ownHosts(b.end.names(b.cfg.Load())) },
 		External: certs.File{Certificate: cfg.TLS.ExternalCertificate, Key: cfg.TLS.ExternalKey},
 		Local:    certs.File{Certificate: cfg.TLS.LocalCertificate, Key: cfg.TLS.LocalKey},
 		ACME:     b.end.acme(cfg), Log: b.log,
@@ -119,6 +121,9 @@ func (b *base) serve(ctx context.Context, group *errgroup.Group, of service) {
 	group.Go(func() error { return b.certs.Serve(ctx) })
 	group.Go(func() error { return b.audit.Serve(ctx) })
 	group.Go(func() error { return b.setup.Serve(ctx) })
+	b.announcer.configure(b.cfg.Load().Bonjour, b.end.address(b.cfg.Load()))
+	group.Go(func() error { return b.announcer.Serve(ctx) })
+	group.Go(func() error { b.keepAnnounced(ctx, of); return nil })
 	b.watch(ctx, group, of)
 }
 
@@ -218,17 +223,17 @@ func (b *base) browserTLS() *tls.Config {
 }
 
 // ownHosts are the names and addresses by which this machine is reached.
-func ownHosts(names []string) []string {
-	hosts := append(ownNames(names), "127.0.0.1", "::1")
+func (b *base) ownHosts(names []string) []string {
+	hosts := append(b.ownNames(names), "127.0.0.1", "::1")
 	for _, ip := range lanAddresses() {
 		hosts = append(hosts, ip.String())
 	}
 	return hosts
 }
 
-// ownNames are the configured names and the machine's own.
-func ownNames(names []string) []string {
-	own := append(slices.Clone(names), "localhost")
+// ownNames are the configured names, the machine's own and the one that is announced.
+func (b *base) ownNames(names []string) []string {
+	own := append(slices.Clone(names), "localhost", b.announcer.name())
 	if host, err := os.Hostname(); err == nil && host != "" {
 		own = append(own, host, host+".local")
 	}

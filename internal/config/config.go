@@ -51,7 +51,7 @@ type Node struct {
 	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18626" unit:"port" doc:"HTTPS of the setup page for other devices, where External is set"`
 	Drivers        []string `ini:"Drivers" default:"virtual, sane" unit:"names" doc:"Drivers that look for scanners"`
 	FindGateway    bool     `ini:"FindGateway" default:"TRUE" doc:"A node without a gateway looks for the one of the local network and asks it to be let in; local mode never does"`
-	Gateways       []string `ini:"Gateways" unit:"host:port" doc:"Gateways to ask to be let in, in this order, where none is found nearby"`
+	Gateways       []string `ini:"Gateways" unit:"host:port" doc:"Gateways that a node without one asks to be let in, in this order, in place of looking for one"`
 }
 
 // Gateway is section [gateway].

@@ -10,8 +10,8 @@ import (
 )
 
 // firewall are the commands that let other devices through to the configured ports.
-func (s *Setup) firewall(c *config.Config) []api.SetupFirewall {
-	tcp, udp := s.opened(c)
+func (s *Setup) firewall(c *config.Config, shared []api.SetupShared) []api.SetupFirewall {
+	tcp, udp := s.opened(c, shared)
 	return []api.SetupFirewall{
 		{System: api.SetupFirewallSystemUfw, Present: s.found("ufw"), Commands: ufw(tcp, udp)},
 		{System: api.SetupFirewallSystemFirewalld, Present: s.found("firewall-cmd"), Commands: firewalld(tcp, udp)},
@@ -26,8 +26,9 @@ func (s *Setup) found(program string) bool {
 }
 
 // opened are the ports that other devices use. A node's plain HTTP has the page from
-// which phones get the CA; the setup page counts only where it is on.
-func (s *Setup) opened(c *config.Config) (tcp, udp []string) {
+// which phones get the CA; the setup page counts only where it is on, a scanner's two
+// ports only where it is shared.
+func (s *Setup) opened(c *config.Config, shared []api.SetupShared) (tcp, udp []string) {
 	ports := []int{c.Node.HTTPPort, c.Node.HTTPSPort}
 	setup := c.Node.SetupHTTPSPort
 	if s.Role == api.SetupRoleGateway {
@@ -36,6 +37,12 @@ func (s *Setup) opened(c *config.Config) (tcp, udp []string) {
 	}
 	if s.enabled(c) {
 		ports = append(ports, setup)
+	}
+	for _, sh := range shared {
+		ports = append(ports, sh.Port, sh.TlsPort)
+	}
+	if c.Bonjour.Enable {
+		udp = append(udp, "5353") // RFC 6762, section 3
 	}
 	for _, p := range ports {
 		tcp = append(tcp, strconv.Itoa(p))

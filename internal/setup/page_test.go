@@ -149,13 +149,18 @@ func TestFirewall(t *testing.T) {
 		text string
 	}{
 		{api.SetupRoleNode, ""},
-		{api.SetupRoleNode, web + "HTTPPort=8000\nHTTPSPort=8443\nSetupHTTPSPort=8444\n"},
+		{api.SetupRoleNode, web + "HTTPPort=8000\nHTTPSPort=8443\nSetupHTTPSPort=8444\n[bonjour]\nEnable=FALSE\n"},
+		{api.SetupRoleNode, "[escl]\nEnable=TRUE\n"},
 		{api.SetupRoleGateway, ""},
 		{api.SetupRoleGateway, "[gateway]\nEnableWebSetup=TRUE\nPort=443\nHTTPPort=80\n"},
 	} {
 		w := newWorld(t, tt.role, tt.text)
+		var shared []api.SetupShared
+		if strings.Contains(tt.text, "[escl]") {
+			shared = []api.SetupShared{{Port: 18630, TlsPort: 18631}, {Port: 18634, TlsPort: 18635}}
+		}
 		fmt.Fprintf(&got, "# %s %q\n", tt.role, tt.text)
-		for _, f := range w.firewall(w.running) {
+		for _, f := range w.firewall(w.running, shared) {
 			fmt.Fprintf(&got, "%s (here: %v)\n  %s\n", f.System, f.Present, strings.Join(f.Commands, "\n  "))
 		}
 	}

@@ -123,7 +123,7 @@ func (s *Setup) allowed(file *config.File, values map[string]string) error {
 // shows reports whether the key means something at this end.
 func (s *Setup) shows(k config.KeyDoc) bool {
 	switch k.Section {
-	case "node", "storage":
+	case "node", "storage", "escl":
 		return s.Role == api.SetupRoleNode
 	case "gateway":
 		return s.Role == api.SetupRoleGateway

@@ -71,6 +71,7 @@ type State struct {
 	Paths           []api.SetupPath
 	Ports           []api.SetupPort // that are open, or should be
 	Gateway         api.SetupGateway
+	Shared          []api.SetupShared // by eSCL
 	Licence         api.SetupLicence
 }
 

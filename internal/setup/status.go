@@ -17,8 +17,8 @@ func (s *Setup) status(ctx context.Context) api.Setup {
 		Role: s.Role, Name: state.Name, Version: state.Version, Started: scan.At(state.Started), State: api.SetupStateStarting,
 		Scanners: state.Scanners, Queue: state.Queue, Nodes: state.Nodes, Disk: state.Disk, Fault: state.Fault,
 		Paths: append([]api.SetupPath{}, state.Paths...), Ports: append([]api.SetupPort{}, state.Ports...),
-		Settings: []api.SetupSetting{}, Interfaces: s.Interfaces(), Firewall: s.firewall(file.Config),
-		Certificates: append([]api.Certificate{}, s.Certificates.List()...), Gateway: state.Gateway, Licence: state.Licence,
+		Settings: []api.SetupSetting{}, Interfaces: s.Interfaces(), Firewall: s.firewall(file.Config, state.Shared),
+		Certificates: append([]api.Certificate{}, s.Certificates.List()...), Gateway: state.Gateway, Shared: state.Shared, Licence: state.Licence,
 	}
 	if state.Running {
 		page.State = api.SetupStateRunning

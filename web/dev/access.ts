@@ -15,6 +15,8 @@ export interface AccessOptions {
   id: () => string;
   nodeID: string;
   otherNodeID: string;
+  /** IDs of the scanners that are there. */
+  scanners: string[];
   /** Tells event streams of a node. */
   onNode: (node: Node) => void;
 }
@@ -65,7 +67,7 @@ export class Access {
     this.nodes = [
       node('Reception', 'online', { id: options.nodeID, road: 'quic', scanners: 2, labels: ['ground-floor'], jobs: 2 }),
       node('Archive', 'offline', { id: options.otherNodeID }),
-      node('Warehouse', 'draining', { draining: true, jobs: 1, road: 'tcp', labels: ['ground-floor'] }),
+      node('Warehouse', 'draining', { draining: true, jobs: 1, road: 'tcp', labels: ['ground-floor'], presents: [options.scanners[2]!], wants: [options.scanners[0]!, `${id().slice(0, 16)}-s${id()}`] }),
       node('Laboratory', 'quarantined'),
       node('Copy room PC', 'waiting', { scanners: 0, check: 'K7QM', address: '192.168.1.44', since: now() }),
     ];
@@ -194,6 +196,13 @@ export class Access {
     return this.#options.gateway ? this.#nodes(route, id, body) : undefined;
   }
 
+  /** A node asks to be let in. */
+  ask(name: string): void {
+    const asking: Node = { id: this.#options.otherNodeID.slice(0, 8) + this.#options.id(), name, state: 'waiting', since: now(), scanners: 0, joined: now(), check: 'W3RX', address: '192.168.1.57' };
+    this.nodes.push(asking);
+    this.#options.onNode(asking);
+  }
+
   #nodes(route: string, id: string, body: any): Answer | undefined {
     const node = this.nodes.find((n) => n.id === id);
     const changed = (more: Partial<Node>): Answer => {
@@ -203,7 +212,7 @@ export class Access {
     };
     switch (route) {
       case 'GET /nodes': return [200, { items: this.nodes }];
-      case 'PATCH /nodes/:': return changed({ ...body, ...(body.draining === undefined ? {} : { state: body.draining ? 'draining' : 'online' }) });
+      case 'PATCH /nodes/:': return changed({ ...body, ...(body.presents ? { wants: node!.wants?.filter((w) => !body.presents.includes(w)) ?? [] } : {}), ...(body.draining === undefined ? {} : { state: body.draining ? 'draining' : 'online' }) });
       case 'POST /nodes/:/approve': {
         if (body.check !== node?.check) return { status: 409, code: 'check-wrong' };
         delete node!.check;

@@ -1,19 +1,32 @@
 /** The stand-in's setup page: every key of platen.ini, changes, trials, certificates and the audit log. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Certificate, Setup, SetupChange, SetupEffect, SetupSetting } from '@platen/sdk';
+import type { Certificate, Setup, SetupChange, SetupEffect, SetupFound, SetupSetting, SetupShared } from '@platen/sdk';
 import type { Answer } from './access.js';
 
 type Role = Setup['role'];
 
-/** What the page shows: a quiet service, one with everything that needs attention, one that waits for its gateway, or nothing. */
-export type SetupState = 'quiet' | 'troubled' | 'waiting' | 'off';
+/** What the page shows: a quiet service, one that others are near, one with everything that needs attention, one that waits for its gateway, or nothing. */
+export type SetupState = 'quiet' | 'near' | 'troubled' | 'waiting' | 'off';
 
 const iso = (ms = 0): string => new Date(Date.now() + ms).toISOString();
 const day = 86_400_000;
-const hot = /^\[(node|gateway)\] (HTTP|External|Address|Names|Trust|Allow|Max|Access|Enable|Setup|Public)|^\[(log|bonjour)\]/;
-const opens = /External|TrustLoopback|AllowPlainHTTP|Access-Control|EnableWebSetup|Issuer|Groups/;
+const hot = /^\[(node|gateway)\] (HTTP|External|Address|Names|Trust|Allow|Max|Access|Enable|Setup|Public)|^\[log\]|^\[bonjour\] (Enable|Name|Tag)|^\[escl\] (Enable|Allow|Present)/;
+const opens = /External|TrustLoopback|AllowPlainHTTP|Access-Control|EnableWebSetup|Issuer|Groups|\[escl\] (Enable|Allow|Present)/;
 const onTrial = /Port$|TrustLoopback/;
+
+const near: { shared: SetupShared[]; found: SetupFound[] } = {
+  shared: [
+    { scanner: 'aaaaaaaaaaaaaaaa-saaaaaaaaaaaaaaaaaaaa', name: 'Brother MFC-L8900 (2)', port: 18630, tlsPort: 18631, announced: true },
+    { scanner: 'aaaaaaaaaaaaaaaa-sbbbbbbbbbbbbbbbbbbbb', name: 'Epson Perfection V600', port: 18632, tlsPort: 18633, announced: false },
+    { scanner: 'bbbbbbbbbbbbbbbb-saaaaaaaaaaaaaaaaaaaa', name: 'Office copier, 2nd floor', port: 18634, tlsPort: 18635, announced: true, remote: true },
+    { scanner: 'bbbbbbbbbbbbbbbb-sbbbbbbbbbbbbbbbbbbbb', name: 'Warehouse scanner', port: 18636, tlsPort: 18637, announced: false, remote: true, fault: 'The gateway does not answer. It is tried again by itself.' },
+  ],
+  found: [
+    { name: 'Contoso scans', address: 'gateway.contoso.example:18603', fingerprint: '4fX2bQ9wLk0a' },
+    { name: 'Platen on build-7', address: '192.168.1.77:18603', fingerprint: 'Zp81mTe-3Yxv' },
+  ],
+};
 
 /** The keys of an end, from the sample file. */
 function settingsOf(role: Role): SetupSetting[] {
@@ -29,7 +42,7 @@ function settingsOf(role: Role): SetupSetting[] {
     if (head) section = head[1]!;
     else if (value) unit = value[1] ?? '';
     else if (about) meaning = about[1]!;
-    else if (set && !((role === 'gateway' ? ['node', 'storage'] : ['gateway']).includes(section))) {
+    else if (set && !((role === 'gateway' ? ['node', 'storage', 'escl'] : ['gateway']).includes(section))) {
       const key = `[${section}] ${set[1]}`;
       const usual = set[2]!;
       list.push({ key, value: usual, ...(usual ? { default: usual } : {}), ...(unit ? { unit } : {}), meaning, source: 'default', restart: !hot.test(key), opens: opens.test(key) });
@@ -89,7 +102,8 @@ export class SetupMock {
         ...(troubled ? [{ name: 'external' as const, source: 'own' as const, hosts: ['scan.contoso.example'], fingerprint, notAfter: iso(6 * day), state: 'urgent' as const }] : []),
         ...(this.#own ? [this.#own] : []),
       ],
-      ...(node ? { gateway: this.state.setup === 'waiting' ? { connected: false, address: 'gateway.contoso.example:18603', check: 'K7QM', waiting: true } : this.#gateway } : {}),
+      ...(node && this.#setting('[escl] Enable').value === 'TRUE' ? { shared: this.state.setup === 'near' ? near.shared : [] } : {}),
+      ...(node ? { gateway: this.state.setup === 'waiting' ? { connected: false, address: 'gateway.contoso.example:18603', check: 'K7QM', waiting: true } : this.state.setup === 'near' && !this.#gateway.address ? { connected: false, found: near.found } : this.#gateway } : {}),
     };
   }
 
@@ -132,6 +146,7 @@ export class SetupMock {
     const until = edits.some((e) => onTrial.test(e.key)) ? iso(30_000) : undefined;
     const effects: SetupEffect[] = edits.map(({ key, before, after }) => (key.endsWith('External')
       ? { code: 'external-on', values: ['https://192.168.1.20:18623'], text: 'Phones of this network can reach Platen at https://192.168.1.20:18623.' }
+      : key === '[escl] Enable' && after === 'TRUE' ? { code: 'escl-on', text: 'Every computer of this network can use the shared scanners without signing in.' }
       : { code: 'value', values: [key, after, before], text: `${key} becomes ${after}; it was ${before}.` }));
     const restart = edits.some((e) => this.#setting(e.key).restart);
     if (restart) effects.push({ code: 'restart', text: 'It takes a restart of the service before all of this is in force.' });

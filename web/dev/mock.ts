@@ -70,21 +70,22 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
   const wake = new Map<string, () => void>();
   const streams = new Set<{ job: string | undefined; response: ServerResponse }>();
   const log: PlatenEvent[] = [];
+  const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
+  const ids = names.map(() => id('s'));
   const access = new Access(
-    { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
+    { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), scanners: ids, onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
     options.pair ? undefined : { id: 'loopback', role: 'admin', kind: 'loopback', created: now(), expires: '2027-01-01T00:00:00.000Z' },
   );
   const setup = new SetupMock(options.gateway ? 'gateway' : 'node', () => random(20));
   let seq = 0;
-  const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
   const places = ['Reception', '2nd floor, copy room', ''];
   let presence = 'presence-of-the-mock-scanner';
-  const ids = names.map(() => id('s'));
+  const shared = [true, false, false];
   const busy = new Map<string, string>();
 
   const scanner = (i: number): Scanner => ({
     id: ids[i]!, node: nodeID, nodeName: i === 0 ? 'Reception' : 'Archive', name: names[i]!, driver: 'virtual', location: places[i]!,
-    sources: ['platen', 'adf', 'adf-duplex'], hold: faults.hold,
+    sources: ['platen', 'adf', 'adf-duplex'], hold: faults.hold, shared: shared[i]!,
     may: ['admin', 'operator'].includes(access.state.session?.role ?? '') ? ['see', 'scan', 'configure'] : i === 1 ? ['see'] : ['see', 'scan'],
     status: faults.scanners === 'offline' || i === 2 ? { state: 'offline', feeder: 'unknown', waiting: 0, since: new Date(Date.now() - 3_000_000).toISOString() }
       : busy.has(ids[i]!) ? { state: 'processing', feeder: faults.feeder, waiting: 0, since: now() }
@@ -278,6 +279,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         if (body.name !== undefined) names[i] = body.name || 'Virtual scanner';
         if (body.location !== undefined) places[i] = body.location;
         if (body.hold !== undefined) faults.hold = body.hold;
+        if (body.shared !== undefined) shared[i] = body.shared;
         emit({ type: 'device-state', scanner: scanner(i) });
         return json(response, 200, scanner(i));
       }
@@ -388,10 +390,11 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     request.on('data', (chunk) => (text += String(chunk)));
     request.on('end', () => {
       if (url.pathname === '/mock') {
-        const told = JSON.parse(text) as Partial<Faults & AccessState & SetupMock['state']>;
+        const told = JSON.parse(text) as Partial<Faults & AccessState & SetupMock['state'] & { asks: string }>;
         Object.assign(faults, told);
         for (const key of ['people', 'anyOrigin', 'provider'] as const) if (key in told) Object.assign(access.state, { [key]: told[key] });
         if ('setup' in told) setup.state.setup = told.setup!;
+        if (told.asks) access.ask(told.asks);
         const { session } = access.state;
         if (session && faults.role) session.role = faults.role;
         if (session && faults.named) Object.assign(session, { id: random(20), kind: 'pairing', user: access.users[0]!.id, name: access.users[0]!.name, device: 'Test browser' });

@@ -469,11 +469,10 @@ check('a scanner is kept for some', async ({ page, mock }) => {
   await page.locator('.empty').waitFor();
 });
 
-check('a node is approved after its symbols were compared, trusted again, drained and found', async ({ page, mock }) => {
+check('a node is approved by one tap after its symbols were compared, trusted again, drained and found', async ({ page, mock }) => {
   await page.goto(`${mock.url}/nodes`);
+  assert.equal(await page.locator('[data-waiting] .check').getAttribute('aria-label'), 'K 7 Q M');
   await page.locator('[data-action=approve]').click();
-  assert.equal(await page.locator('dialog[open] .check').getAttribute('aria-label'), 'K 7 Q M');
-  await page.locator('[data-action=they-match]').click();
   await page.locator('[data-node="Copy room PC"]', { hasText: 'Connected' }).waitFor();
   assert.equal(await page.locator('[data-waiting]').count(), 0);
   await page.locator('[data-node=Laboratory]').click();
@@ -492,10 +491,63 @@ check('a node is approved after its symbols were compared, trusted again, draine
 
 check('“Not mine” keeps a node out', async ({ page, mock }) => {
   await page.goto(`${mock.url}/nodes`);
-  await page.locator('[data-action=approve]').click();
   await page.locator('[data-action=not-mine]').click();
+  await page.locator('[data-action=confirm]').click();
   await page.locator('[data-node="Copy room PC"]', { hasText: 'Blocked' }).waitFor();
 }, { gateway: true });
+
+check('a node that asks is seen at once wherever an administrator is', async ({ page, mock, tell }) => {
+  await page.goto(`${mock.url}/people`);
+  await page.locator('[data-person]').first().waitFor();
+  await tell({ asks: 'Basement' });
+  await page.locator('.toast', { hasText: '“Basement” wants to join.' }).waitFor();
+  await page.goto(`${mock.url}/scanners`);
+  await page.locator('[data-joining="2"]').waitFor();
+  await tell({ asks: 'Attic' });
+  await page.locator('[data-joining="3"]').waitFor();
+  await page.locator('[data-action=joining]').click();
+  const attic = page.locator('[data-waiting=Attic]');
+  await attic.locator('[data-action=approve]:enabled').waitFor();
+  assert.equal(await page.locator('[data-waiting] .banner').count(), 0);
+  // A button that comes under the finger is not for that tap.
+  await tell({ asks: 'attic ' });
+  const impostor = page.locator('[data-waiting="attic "]');
+  await impostor.locator('.banner', { hasText: 'another key' }).waitFor();
+  assert.equal(await impostor.locator('[data-action=approve]').isDisabled(), true);
+  await attic.locator('[data-action=approve]').click();
+  await page.locator('[data-node=Attic]', { hasText: 'Connected' }).waitFor();
+  await impostor.locator('.banner').waitFor();
+}, { gateway: true });
+
+check('a node may show a scanner of another one when an administrator says so', async ({ page, mock }) => {
+  const warehouse = async () => (await (await fetch(`${mock.url}/api/v1/nodes`)).json()).items.find((n) => n.name === 'Warehouse');
+  const [first] = (await warehouse()).presents;
+  await page.goto(`${mock.url}/nodes`);
+  await page.locator('[data-node=Warehouse]', { hasText: 'Asks to show 2 scanners' }).click();
+  await page.locator('[data-wants]', { hasText: 'Asks to show “Virtual scanner”' }).locator('[data-action=allow-present]').click();
+  await page.locator('[data-presents]', { hasText: 'Virtual scanner' }).waitFor();
+  const [unknown] = (await warehouse()).wants;
+  await page.locator('[data-wants]', { hasText: `Scanner …${unknown.slice(-6)}` }).waitFor();
+  assert.equal((await warehouse()).presents.length, 2);
+  await page.locator('[data-presents]', { hasText: 'Epson' }).locator('[data-action=remove-present]').click();
+  await page.locator('[data-presents]', { hasText: 'Epson' }).waitFor({ state: 'detached' });
+  const { presents } = await warehouse();
+  assert.ok(presents.length === 1 && presents[0] !== first);
+}, { gateway: true });
+
+check('a scanner is shared with computers nearby, and no longer', async ({ page, mock }) => {
+  await chooseScanner(page, 'Virtual scanner');
+  const id = page.url().split('/').at(-1);
+  const shared = async () => (await (await fetch(`${mock.url}/api/v1/scanners/${id}`)).json()).shared;
+  for (const want of [false, true]) {
+    await page.goto(`${mock.url}/scanners/${id}#manage`);
+    await page.reload();
+    await page.locator('[data-option=shared] input').click();
+    await page.locator('[data-action=save]').click();
+    await page.locator('dialog[open]').waitFor({ state: 'detached' });
+    assert.equal(await shared(), want);
+  }
+});
 
 check('a held scan starts when its owner scans the sticker', async ({ page, mock, tell }) => {
   await tell({ hold: true, role: 'user' });

@@ -1,4 +1,4 @@
-/** The part of the walk that is the setup page of a node; see walk.mjs. */
+/** The part of the walk that is the setup page of a node, and what differs on a gateway's; see walk.mjs. */
 export async function walkSetup({ page, screen, startMock, desktop }) {
   const mock = await startMock();
   const tell = (state) => fetch(`${mock.url}/mock`, { method: 'POST', body: JSON.stringify(state) });
@@ -18,7 +18,7 @@ export async function walkSetup({ page, screen, startMock, desktop }) {
   await page.goto(`${mock.url}/setup`);
   await see('.setup-screen');
   await screen('setup');
-  for (const name of ['local', 'external', 'gateway', 'licence', 'people', 'audit', 'changes', 'other']) {
+  for (const name of ['local', 'external', 'nearby', 'gateway', 'licence', 'people', 'audit', 'changes', 'other']) {
     await show(name);
     await see(`${at} > *`);
     if (name === 'audit') await see('[data-result=refused]');
@@ -57,6 +57,18 @@ export async function walkSetup({ page, screen, startMock, desktop }) {
   await see('.banner.warn'); // a restart is due
   await show('changes');
   await screen('setup-changed');
+  // Computers and gateways nearby.
+  await tell({ setup: 'near' });
+  await show('gateway');
+  await see('[data-found]');
+  await screen('setup-gateways');
+  await show('nearby');
+  await tap('[data-option="[escl] Enable"]');
+  await plan();
+  await screen('setup-plan-escl');
+  await tap('[data-action=apply]');
+  await see('[data-shared]');
+  await screen('setup-shared');
   await tell({ setup: 'waiting' });
   await show('gateway');
   await see('.check');
@@ -70,4 +82,11 @@ export async function walkSetup({ page, screen, startMock, desktop }) {
   await see('.empty');
   await screen('setup-off');
   await mock.close();
+  const gateway = await startMock({ gateway: true });
+  await page.goto(`${gateway.url}/setup`);
+  await see('.setup-screen');
+  await show('nearby');
+  await see('[data-group=bonjour]');
+  await screen('setup-gateway-nearby');
+  await gateway.close();
 }

@@ -162,7 +162,7 @@ for (const look of looks) {
     await see('.qr');
     await screen('connect');
     await go('/nodes');
-    await see('[data-node]');
+    await see('[data-action=approve]:enabled');
     await screen('nodes');
     await tap('[data-action=add-node]');
     await see('.command');
@@ -178,9 +178,16 @@ for (const look of looks) {
     await see('[data-action=reinstate]');
     await screen('node-quarantined');
     await page.keyboard.press('Escape');
-    await tap('[data-action=approve]');
-    await see('[data-action=they-match]');
-    await screen('node-approve');
+    await tap('[data-node=Warehouse]');
+    await see('[data-action=allow-present]:enabled');
+    await screen('node-presents');
+    await page.keyboard.press('Escape');
+    await tell({ asks: 'Archive' });
+    await see('[data-waiting=Archive] [data-action=approve]:enabled');
+    await screen('nodes-namesake');
+    await tap('[data-waiting=Archive] [data-action=not-mine]');
+    await see('[data-action=confirm]');
+    await screen('node-refuse');
     await tell({ people: 'many' });
     await go('/people');
     await see('[data-person]');

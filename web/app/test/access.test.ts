@@ -1,4 +1,6 @@
+import type { Node } from '@platen/sdk';
 import { describe, expect, it } from 'vitest';
+import { namesake } from '../src/admin/namesake.js';
 import { judgeOrigin } from '../src/admin/origin.js';
 import { spell, strays, tidy } from '../src/signin/code.js';
 
@@ -35,4 +37,19 @@ describe('judgeOrigin', () => {
   ])('%j is malformed', (origin) => expect(judgeOrigin(origin, own).verdict).toBe('malformed'));
 
   it('knows its own', () => expect(judgeOrigin(own, own).verdict).toBe('own'));
+});
+
+describe('namesake', () => {
+  const node = (id: string, name: string, state: Node['state'] = 'online') => ({ id, name, state }) as Node;
+  const asking = node('new', 'Copy room', 'waiting');
+
+  it.each<[name: string, other: Node, same: boolean]>([
+    ['the same name', node('a', 'Copy room'), true],
+    ['that differs in case and blanks only', node('a', ' copy\u00a0 ROOM '), true],
+    ['that looks the same', node('a', 'Co\u200bpy room'), true],
+    ['of one that waits too', node('a', 'Copy room', 'waiting'), true],
+    ['of one that is blocked', node('a', 'Copy room', 'revoked'), true],
+    ['another name', node('a', 'Copy room 2'), false],
+    ['of itself', node('new', 'Copy room'), false],
+  ])('%s', (_name, other, same) => expect(namesake(asking, [asking, other])).toBe(same ? other : undefined));
 });

@@ -2,6 +2,7 @@ import type { Setup, SetupChange, SetupEffect } from '@platen/sdk';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { format } from '../src/i18n/format.js';
+import { eSCLAddress } from '../src/setup/escl.js';
 import { effects } from '../src/setup/effects.de.js';
 import { names } from '../src/setup/names.js';
 import { pendingRestart } from '../src/setup/pending.js';
@@ -56,4 +57,15 @@ describe('what waits for a restart', () => {
     ['two of one key', [change(2, 'kept', '[node] Name', 'a', 'b'), change(1, 'kept', '[node] Name', '', 'a')], ['[node] Name']],
     ['two keys', [change(2, 'kept', '[node] Location', '', 'b'), change(1, 'kept', '[node] Name', '', 'a')], ['[node] Name', '[node] Location']],
   ])('%s', (_name, changes, want) => expect(pendingRestart(setup, changes)).toEqual(want));
+});
+
+describe('the address of a shared scanner', () => {
+  const on = (...addresses: string[]) => [{ name: 'eth0', addresses }];
+
+  it.each([
+    ['the first of IPv4', on('fd00::20', '192.168.1.20', '10.0.0.2'), '', 'http://192.168.1.20:18630/eSCL'],
+    ['IPv6 alone', on('fd00::20'), '', 'http://[fd00::20]:18630/eSCL'],
+    ['the one that lets others in', on('192.168.1.20', '10.0.0.2'), '10.0.0.2', 'http://10.0.0.2:18630/eSCL'],
+    ['no network', [], '', 'http://localhost:18630/eSCL'],
+  ])('%s', (_name, interfaces, only, want) => expect(eSCLAddress(interfaces, only, 18630)).toBe(want));
 });

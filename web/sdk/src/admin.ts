@@ -131,6 +131,7 @@ export class PlatenAdmin {
   nodes(list: ListOptions = {}, signal?: AbortSignal): Promise<List<Node>> {
     return this.#list('/nodes', list, signal);
   }
+  /** `presents` takes the place of the whole list before: computers around the node use these scanners without signing in. */
   editNode(id: string, edit: NodeEdit): Promise<Node> {
     return this.#transport.json('PATCH', path`/nodes/${id}`, { body: edit });
   }

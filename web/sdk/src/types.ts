@@ -110,3 +110,5 @@ export type SetupChange = Schemas['SetupChange'];
 export type SetupChangeList = Schemas['SetupChangeList'];
 export type SetupEffect = Schemas['SetupEffect'];
 export type SetupWarning = Schemas['SetupWarning'];
+export type SetupShared = Schemas['SetupShared'];
+export type SetupFound = Schemas['SetupFound'];

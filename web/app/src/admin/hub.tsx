@@ -1,8 +1,8 @@
-import { session } from '../store/session.js';
-import { useStore } from '../store/store.js';
+import { mayManageNodes } from '../store/nodes.js';
 import { Link } from '../ui/button.js';
 import { Screen } from '../ui/frame.js';
 import { Icon, type IconName } from '../ui/icon.js';
+import { Joining } from '../ui/joining.js';
 import { t, type Key } from './words.js';
 
 const rows: { to: string; icon: IconName; name: Key; text: Key; gateway?: true }[] = [
@@ -15,10 +15,10 @@ const rows: { to: string; icon: IconName; name: Key; text: Key; gateway?: true }
 
 /** Where an administrator goes from. */
 export function AdminScreen() {
-  const now = useStore(session);
-  const gateway = now.state === 'in' && now.service.role === 'gateway';
+  const gateway = mayManageNodes();
   return (
     <Screen title={t('menu.admin')} up="/">
+      <Joining />
       <ul class="card list">
         {rows.filter((row) => gateway || !row.gateway).map((row) => (
           <li key={row.to}>

@@ -1,14 +1,14 @@
 import type { Node } from '@platen/sdk';
 import { useId, useState } from 'preact/hooks';
 import { admin } from '../api.js';
-import { moment } from '../i18n/index.js';
 import { act } from '../ui/act.js';
-import { Banner, CheckString, Field, Switch } from '../ui/bits.js';
+import { Banner, Field, Switch } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Confirm } from '../ui/confirm.js';
 import { Sheet } from '../ui/sheet.js';
 import { NodeState } from './nodes.js';
 import { listOf } from './people.js';
+import { Presents } from './presents.js';
 import { t } from './words.js';
 
 interface NodeSheetProps {
@@ -17,30 +17,7 @@ interface NodeSheetProps {
   onChange: (node: Node) => void;
 }
 
-/** A person compares the symbols on both screens, then lets the node in, or keeps it out for good. */
-export function ApproveSheet({ node, onClose, onChange }: NodeSheetProps) {
-  const [working, setWorking] = useState(false);
-  const run = async (what: () => Promise<unknown>, done: string): Promise<void> => {
-    setWorking(true);
-    if (await act(what, done)) onClose();
-    setWorking(false);
-  };
-  return (
-    <Sheet open still onClose={onClose} title={t('nodes.approve.ask', { name: node.name })} foot={<>
-      <Button kind="danger-plain" class="first" data-action="not-mine" disabled={working} onClick={() => void run(async () => {
-        await admin.revokeNode(node.id);
-        onChange({ ...node, state: 'revoked' });
-      }, t('nodes.revoked.toast', { name: node.name }))}>{t('nodes.not-mine')}</Button>
-      <Button kind="primary" data-action="they-match" disabled={working || !node.check} onClick={() => void run(async () => onChange(await admin.approveNode(node.id, node.check!)), t('nodes.add.joined', { name: node.name }))}>{t('nodes.match')}</Button>
-    </>}>
-      <p>{t('nodes.approve.text', { name: node.name })}</p>
-      {node.check && <p class="center"><CheckString check={node.check} /></p>}
-      <p class="label quiet">{t('nodes.waiting.from', { address: node.address ?? '', time: moment(node.since) })}</p>
-    </Sheet>
-  );
-}
-
-/** One node: name, labels, drain, revoke; and what to do if its key was used twice. */
+/** One node: name, labels, drain, revoke; what it shows around it; and what to do if its key was used twice. */
 export function NodeSheet({ node, onClose, onChange }: NodeSheetProps) {
   const [name, setName] = useState(node.name);
   const [labels, setLabels] = useState((node.labels ?? []).join(', '));
@@ -79,6 +56,7 @@ export function NodeSheet({ node, onClose, onChange }: NodeSheetProps) {
         }><p>{t('nodes.quarantined.text')}</p></Banner>
       )}
       {node.state === 'offline' && <p class="label quiet">{t('nodes.offline.text')}</p>}
+      {!blocked && <Presents node={node} onChange={onChange} />}
       <Field label={t('doc.name')} for={ids[0]}>
         <input id={ids[0]} type="text" maxLength={80} value={name} onInput={(event) => setName(event.currentTarget.value)} />
       </Field>

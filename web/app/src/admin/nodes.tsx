@@ -3,63 +3,44 @@ import { useEffect, useId, useState } from 'preact/hooks';
 import { admin, platen } from '../api.js';
 import { countdown, moment } from '../i18n/index.js';
 import { navigate, useRoute } from '../router.js';
-import { followed, listen } from '../store/events.js';
-import { session } from '../store/session.js';
-import { useStore } from '../store/store.js';
+import { mayManageNodes, useNodes } from '../store/nodes.js';
 import { act } from '../ui/act.js';
 import { Banner, Chip, Empty, Field, ProblemScreen, Skeletons, useClock } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { Secret } from '../ui/secret.js';
-import { useLoad } from '../ui/use.js';
-import { ApproveSheet, NodeSheet } from './node.js';
+import { NodeSheet } from './node.js';
+import { asksToShow } from './presents.js';
+import { Waiting } from './waiting.js';
 import { t } from './words.js';
 
 /** A gateway's nodes, for its administrators. What waits for approval is on top. */
 export function NodesScreen() {
-  const now = useStore(session);
-  const gateway = now.state === 'in' && now.service.role === 'gateway';
-  const { nodes, joined, setJoined, change, error, reload } = useNodes(gateway);
+  const [joined, setJoined] = useState<Node>();
+  const { nodes, change, error, reload } = useNodes(setJoined);
   const [token, setToken] = useState<JoinToken>();
   const [open, setOpen] = useState<string>();
   const show = useRoute().query.get('show') ?? '';
   useEffect(() => {
     if (joined) setToken(undefined);
   }, [joined]);
-  if (!gateway) {
+  if (!mayManageNodes()) {
     return <Screen title={t('nodes.title')} up="/admin"><Empty icon="server" title={t('nodes.title')}>{t('nodes.not-gateway')}</Empty></Screen>;
   }
   const make = (): void => {
     setJoined(undefined);
     void act(async () => setToken(await admin.createJoinToken()));
   };
-  const waiting = nodes?.filter((n) => n.state === 'waiting') ?? [];
   const others = nodes?.filter((n) => n.state !== 'waiting') ?? [];
   const shown = others.filter((n) => matches(n, show));
-  const chosen = nodes?.find((n) => n.id === open);
+  const chosen = others.find((n) => n.id === open);
+  const asked = nodes !== undefined && others.length < nodes.length;
   return (
-    <Screen title={t('nodes.title')} up="/admin" bar={nodes && !token && <Bar id="nodes"><Button kind="primary" icon="plus" class="primary-place" data-action="add-node" onClick={make}>{t('nodes.add')}</Button></Bar>}>
+    <Screen title={t('nodes.title')} up="/admin" bar={nodes && !token && <Bar id="nodes"><Button kind={asked ? 'outlined' : 'primary'} icon="plus" class="primary-place" data-action="add-node" onClick={make}>{t('nodes.add')}</Button></Bar>}>
       {!nodes && error === undefined && <Skeletons />}
       {!nodes && error !== undefined && <ProblemScreen error={error} onAgain={reload} />}
-      {waiting.length > 0 && (
-        <section aria-labelledby="waiting">
-          <h2 id="waiting">{t('nodes.waiting')}</h2>
-          <ul class="card list">
-            {waiting.map((node) => (
-              <li class="row" key={node.id} data-waiting={node.name}>
-                <span class="badge"><Icon name="server" /></span>
-                <span class="text">
-                  <span class="head">{node.name}</span>
-                  <span class="label quiet">{t('nodes.waiting.from', { address: node.address ?? '', time: moment(node.since) })}</span>
-                  <span class="numbers"><strong>{node.check}</strong></span>
-                </span>
-                <Button class="small" data-action="approve" onClick={() => setOpen(node.id)}>{t('nodes.approve')}</Button>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
+      {nodes && <Waiting nodes={nodes} onChange={change} onStale={reload} />}
       {token && <Token token={token} onNew={make} onClose={() => {
         void admin.deleteJoinToken(token.id).catch(() => {});
         setToken(undefined);
@@ -76,6 +57,7 @@ export function NodesScreen() {
                 <span class="text">
                   <span class="head">{node.name}</span>
                   <NodeState node={node} />
+                  {asksToShow(node) > 0 && <Chip icon="scanner" tone="warn">{t('nodes.wants', { count: asksToShow(node) })}</Chip>}
                   <span class="label quiet">{[t('nodes.scanners', { count: node.scanners }), node.version && t('nodes.version', { version: node.version }), ...(node.labels ?? [])].filter(Boolean).join(' · ')}</span>
                 </span>
                 <Icon name="chevron-right" />
@@ -85,30 +67,9 @@ export function NodesScreen() {
         </ul>
       )}
       {others.length > 0 && shown.length === 0 && <p class="quiet" role="status">{t('nodes.none-shown')}</p>}
-      {chosen?.state === 'waiting' ? <ApproveSheet key={chosen.id} node={chosen} onClose={() => setOpen(undefined)} onChange={change} />
-        : chosen && <NodeSheet key={chosen.id} node={chosen} onClose={() => setOpen(undefined)} onChange={change} />}
+      {chosen && <NodeSheet key={chosen.id} node={chosen} onClose={() => setOpen(undefined)} onChange={change} />}
     </Screen>
   );
-}
-
-/** The nodes as they are now, and the one that has just joined. */
-function useNodes(gateway: boolean) {
-  const { epoch } = useStore(followed);
-  const loaded = useLoad((signal) => (gateway ? admin.nodes({ limit: 200 }, signal) : Promise.resolve({ items: [] as Node[] })), ['', epoch, gateway]);
-  const [nodes, setNodes] = useState<Node[]>();
-  const [joined, setJoined] = useState<Node>();
-  useEffect(() => setNodes(loaded.value?.items), [loaded.value]);
-  const change = (node: Node): void => setNodes((list) => list && (list.some((n) => n.id === node.id) ? list.map((n) => (n.id === node.id ? node : n)) : [...list, node]));
-  useEffect(() => listen(({ type, node }) => {
-    if (type !== 'node-state' || !node) return;
-    setNodes((list) => {
-      const before = list?.find((n) => n.id === node.id);
-      if (list && (!before || before.state === 'waiting') && node.state === 'online') setJoined(node);
-      return list;
-    });
-    change(node);
-  }), []);
-  return { nodes, joined, setJoined, change, error: loaded.error, reload: loaded.reload };
 }
 
 export function NodeState({ node }: { node: Node }) {

@@ -2,7 +2,7 @@ import { collect, type Action, type Permission } from '@platen/sdk';
 import { useState } from 'preact/hooks';
 import { admin, platen } from '../api.js';
 import { useRoute } from '../router.js';
-import { session } from '../store/session.js';
+import { mayManageNodes } from '../store/nodes.js';
 import { act } from '../ui/act.js';
 import { Empty, ProblemScreen, Skeletons } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
@@ -30,6 +30,7 @@ export function PermissionsScreen() {
   const rules = useLoad((signal) => admin.permissions(signal), []);
   const names = useLoad(loadNames, []);
   const [adding, setAdding] = useState(false);
+  const gateway = mayManageNodes();
   const named = names.value;
   const shown = rules.value?.items.filter((rule) => !only || rule.scanner === only || rule.node || rule.label);
   const error = rules.error ?? names.error;
@@ -43,7 +44,7 @@ export function PermissionsScreen() {
         names.reload();
       }} />}
       {only && named && <p class="title">{named.scanners.get(only)}</p>}
-      {shown && named && <p class="quiet">{t('permissions.text')}</p>}
+      {shown && named && <p class="quiet">{t('permissions.text')} {t(gateway ? 'permissions.text.gateway' : 'permissions.text.node')}</p>}
       {shown?.length === 0 && <Empty icon="users-round" title={t('permissions.empty')}>{t('permissions.empty.text')}</Empty>}
       {shown && named && shown.length > 0 && (
         <ul class="card list">
@@ -80,8 +81,7 @@ export function levelOf(actions: Action[]): 'permissions.may.see' | 'permissions
 }
 
 async function loadNames(signal: AbortSignal): Promise<Named> {
-  const now = session.get();
-  const gateway = now.state === 'in' && now.service.role === 'gateway';
+  const gateway = mayManageNodes();
   const [users, scanners, nodes] = await Promise.all([
     collect((list) => admin.users({ limit: 200, ...list }, signal)),
     collect((list) => platen.scanners({ limit: 200, ...list }, signal)),

@@ -9,17 +9,19 @@ import { Button, Link } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Sheet } from '../ui/sheet.js';
 
-/** For those who may configure the scanner: name, place, holding of scans, and the sheet to put up beside it. */
+/** For those who may configure the scanner: name, place, holding of scans, sharing, and the sheet to put up beside it. */
 export function ManageSheet({ scanner, onClose, onChange }: { scanner: Scanner; onClose: () => void; onChange: (scanner: Scanner) => void }) {
   const [name, setName] = useState(scanner.name);
   const [place, setPlace] = useState(scanner.location ?? '');
   const [hold, setHold] = useState(scanner.hold ?? false);
+  const [shared, setShared] = useState(scanner.shared ?? false);
   const [working, setWorking] = useState(false);
   const ids = [useId(), useId()] as const;
   const edit = {
     ...(name.trim() !== scanner.name ? { name: name.trim() } : {}),
     ...(place.trim() !== (scanner.location ?? '') ? { location: place.trim() } : {}),
     ...(hold !== (scanner.hold ?? false) ? { hold } : {}),
+    ...(shared !== (scanner.shared ?? false) ? { shared } : {}),
   };
   const save = async (): Promise<void> => {
     setWorking(true);
@@ -35,10 +37,12 @@ export function ManageSheet({ scanner, onClose, onChange }: { scanner: Scanner; 
         <input id={ids[1]} type="text" maxLength={80} value={place} onInput={(event) => setPlace(event.currentTarget.value)} />
       </Field>
       <Switch label={t('manage.hold')} hint={t('manage.hold.hint')} name="hold" checked={hold} onChange={setHold} />
+      <Switch label={t('manage.shared')} hint={t('manage.shared.hint', { node: scanner.nodeName })} name="shared" checked={shared} onChange={setShared} />
       <div class="card list">
         <Link class="row" to={`/scanners/${scanner.id}/sticker`} data-action="sticker"><Icon name="qr-code" /><span class="text head">{t('sticker.title')}</span><Icon name="chevron-right" /></Link>
         {may('admin') && <Link class="row" to={`/permissions?scanner=${scanner.id}`}><Icon name="lock" /><span class="text head">{t('manage.permissions')}</span><Icon name="chevron-right" /></Link>}
       </div>
+      <p class="caption quiet">{scanner.id}</p>
     </Sheet>
   );
 }

@@ -10,6 +10,7 @@ import { Banner, Empty, ProblemScreen, ScannerState, Skeletons } from '../ui/bit
 import { Button, Link } from '../ui/button.js';
 import { Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
+import { Joining } from '../ui/joining.js';
 import { useLoad } from '../ui/use.js';
 import { navigate } from '../router.js';
 
@@ -57,6 +58,7 @@ export function ScannerList({ list, error, reload }: ReturnType<typeof useScanne
   const gateway = now.state === 'in' && now.service.role === 'gateway';
   return (
     <Screen title={t('scanners.title')} class="scanners-screen">
+      <Joining />
       {!list && !error && <Skeletons />}
       {!list && error !== undefined && <ProblemScreen error={error} onAgain={reload} />}
       {list && items.length === 0 && (list.looking ? <Empty icon="scanner" title={t('scanners.empty.looking')} />

@@ -38,6 +38,10 @@ export const effects: Record<Exclude<SetupEffect['code'], 'value' | 'secret'>, s
   'no-default-role': 'Personen in keiner der Gruppen werden nicht mehr eingelassen.',
   'acme-on': 'Zertifikate für {v0} werden bei {v1} geholt; diese Namen werden öffentlich bekannt.',
   'acme-off': 'Es werden keine Zertifikate mehr geholt.',
-  'bonjour': 'Das wird gespeichert; diese Version kündigt noch nichts an.',
+  'bonjour-on': 'Geräte dieses Netzwerks finden diesen Dienst, und die Scanner, die er teilt, von selbst.',
+  'bonjour-off': 'Dieser Dienst und seine Scanner werden nicht mehr gefunden; wer eine Adresse kennt, kann sie weiter benutzen.',
+  'escl-on': 'Jeder Computer dieses Netzwerks kann die geteilten Scanner ohne Anmeldung benutzen.',
+  'escl-off': 'Computer, die ohne Platen per eSCL scannen, können das nicht mehr; wer gerade scannt, wird getrennt.',
+  'escl-allow': 'Nur Computer mit diesen Adressen können per eSCL scannen: {v0}.',
   'secrets-stay': 'Geheimnisse bleiben, wie sie sind: Was vorher galt, wird nicht aufgehoben.',
 };

@@ -11,9 +11,8 @@ export const files = {
 };
 export const host = { node: ['External', 'Address', 'HTTPSPort', 'AllowPlainHTTP'], gateway: ['PublicAddress', 'Port', 'HTTPPort', 'AllowPlainHTTP'] };
 export const acme = ['Names', 'Agree', 'Email', 'Challenge', 'DNSHook', 'Directory', 'Root'].map((key) => `[acme] ${key}`);
-export const bonjour = ['[bonjour] Enable', '[bonjour] Name', '[bonjour] Tag'];
 
-/** Other devices: host, firewall, domain and certificate, Bonjour. */
+/** Other devices: host, firewall, domain and certificate. */
 export function External({ setup, onDone }: { setup: Setup; onDone: () => void }) {
   const set = (keys: string[]): boolean => keys.some((key) => setup.settings.some((s) => s.key === key && s.source !== 'default'));
   return (
@@ -34,10 +33,6 @@ export function External({ setup, onDone }: { setup: Setup; onDone: () => void }
         <CA setup={setup} plain={addressOf(setup, 'HTTPPort')} />
         <Closed title={t('files')} open={set(files.external)}><Settings setup={setup} keys={files.external} /></Closed>
         <Closed title={t('acme')} open={set(acme)}><Settings setup={setup} keys={acme} /></Closed>
-      </Group>
-      <Group title={t('bonjour')} name="bonjour">
-        <p class="label quiet">{t('bonjour.note')}</p>
-        <Settings setup={setup} keys={bonjour} />
       </Group>
     </>
   );

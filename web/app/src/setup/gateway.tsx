@@ -1,4 +1,4 @@
-import type { Setup } from '@platen/sdk';
+import type { Setup, SetupFound } from '@platen/sdk';
 import { useId, useState } from 'preact/hooks';
 import { act } from '../ui/act.js';
 import { CheckString, Field, ProblemNote } from '../ui/bits.js';
@@ -9,17 +9,20 @@ import { api } from './api.js';
 import { Group, Settings } from './settings.js';
 import { t } from './words.js';
 
+export const finding = ['FindGateway', 'Gateways'];
+
 export function gatewaySum({ gateway }: Setup): string {
-  if (!gateway?.address) return t('gateway.none');
+  if (!gateway?.address) return gateway?.found?.length ? t('gateway.near', { count: gateway.found.length }) : t('gateway.none');
   if (gateway.waiting) return t('gateway.waiting', { address: gateway.address });
   return t(gateway.connected ? 'gateway.on' : 'gateway.away', { address: gateway.address });
 }
 
-/** The gateway that a node is linked to: join, wait for approval, leave. */
+/** The gateway that a node is linked to: find, join, wait for approval, leave. */
 export function Gateway({ setup, onDone }: { setup: Setup; onDone: () => void }) {
   const { gateway } = setup;
   return (
     <>
+      {!gateway?.address && <Found found={gateway?.found ?? []} onDone={onDone} />}
       {!gateway?.address && <Join onDone={onDone} />}
       {gateway?.address && gateway.waiting && (
         <>
@@ -28,8 +31,37 @@ export function Gateway({ setup, onDone }: { setup: Setup; onDone: () => void })
         </>
       )}
       {gateway?.address && !gateway.waiting && <Joined onDone={onDone} />}
-      <Settings setup={setup} keys={['MaxRole']} />
+      <Group title={t('gateway.settings')} name="settings"><Settings setup={setup} keys={[...finding, 'MaxRole']} /></Group>
     </>
+  );
+}
+
+/** Gateways nearby. What they announce is a hint: only the four symbols, compared on both ends, prove who it is. */
+function Found({ found, onDone }: { found: SetupFound[]; onDone: () => void }) {
+  const [working, setWorking] = useState(false);
+  if (found.length === 0) return null;
+  const ask = async (address: string): Promise<void> => {
+    setWorking(true);
+    await act(() => api.join({ address }), t('gateway.asked'));
+    setWorking(false);
+    onDone();
+  };
+  return (
+    <Group title={t('gateway.found')} name="found">
+      <p class="label quiet">{t('gateway.found.text')}</p>
+      <ul class="list">
+        {found.map(({ name, address, fingerprint }) => (
+          <li class="row" key={`${address} ${fingerprint}`} data-found={name}>
+            <span class="text">
+              <span class="head">{name}</span>
+              <span class="label quiet">{address}</span>
+              <span class="label quiet">{t('gateway.found.key')} <code>{fingerprint}</code></span>
+            </span>
+            <Button class="small" data-action="ask" disabled={working} onClick={() => void ask(address)}>{t('gateway.ask')}</Button>
+          </li>
+        ))}
+      </ul>
+    </Group>
   );
 }
 

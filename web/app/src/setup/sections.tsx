@@ -7,8 +7,9 @@ import { useMedia, wide } from '../ui/use.js';
 import { Audit } from './audit.js';
 import { CertificateCard } from './certificate.js';
 import { Changes } from './changes.js';
-import { acme, addressOf, bonjour, External, files, host } from './external.js';
-import { Gateway, gatewaySum } from './gateway.js';
+import { acme, addressOf, External, files, host } from './external.js';
+import { finding, Gateway, gatewaySum } from './gateway.js';
+import { bonjour, escl, Nearby, nearbySum } from './nearby.js';
 import { Closed, findSetting, Group, Settings, settingValue } from './settings.js';
 import { t, type Key } from './words.js';
 
@@ -33,7 +34,7 @@ const oidc = (setup: Setup): string[] => setup.settings.map((s) => s.key).filter
 function sectionsOf({ setup, changes, reload }: SectionsProps): Section[] {
   const allowed = settingValue(setup, origins);
   const outside = addressOf(setup, setup.role === 'node' ? 'HTTPSPort' : 'Port');
-  const placed = [origins, ...here[setup.role], ...host[setup.role], 'Names', 'MaxRole', ...page, ...files.local, ...files.external, ...acme, ...bonjour, ...oidc(setup), '[log] LogLevel']
+  const placed = [origins, ...here[setup.role], ...host[setup.role], 'Names', 'MaxRole', ...page, ...files.local, ...files.external, ...acme, ...escl, ...bonjour, ...finding, ...oidc(setup), '[log] LogLevel']
     .map((key) => findSetting(setup, key)?.key);
   const rest = setup.settings.map((s) => s.key).filter((key) => !placed.includes(key));
   return [
@@ -57,6 +58,7 @@ function sectionsOf({ setup, changes, reload }: SectionsProps): Section[] {
       ),
     },
     { key: 'external', sum: outside ? t('external.on', { address: outside }) : t('external.off'), body: () => <External setup={setup} onDone={reload} /> },
+    { key: 'nearby', sum: nearbySum(setup), body: () => <Nearby setup={setup} /> },
     ...(setup.role === 'node' ? [{ key: 'gateway' as const, sum: gatewaySum(setup), body: () => <Gateway setup={setup} onDone={reload} /> }] : []),
     { key: 'licence', sum: t('licence.free'), body: () => <p>{t('licence.free.text')}</p> },
     {

@@ -22,7 +22,7 @@ export function settingName(key: string): string {
 /** What a setting is for. The service says it in English. */
 export function meaning(key: string, english: string): string {
   if (language.get() === 'de') return known(key)?.text ?? english;
-  return english.replace('; this version stores it and announces nothing', ''); // said once, above them
+  return english;
 }
 
 /** What a change does; undefined if its edits say that already. The service says it in English. */

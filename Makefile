@@ -12,7 +12,8 @@ GO_SRC   := $(wildcard $(shell git ls-files -co --exclude-standard '*.go' go.mod
 
 # What the tests need beside Go and Node (Debian package names).
 TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils openssl \
-                 iproute2 iptables libnss3-tools gcc libc6-dev procps curl
+                 iproute2 iptables libnss3-tools gcc libc6-dev procps curl \
+                 avahi-daemon avahi-utils dbus python3-zeroconf sane-airscan util-linux
 
 .PHONY: help run build test check lint bench fuzz generate clean deps unit web-test web-browser e2e
 
@@ -55,7 +56,7 @@ unit: build ## Go tests of every package, with the race detector where it pays
 	go test ./...
 	CGO_ENABLED=1 go test -race $(RACE_PACKAGES)
 
-RACE_PACKAGES := ./node/... ./gateway/... ./relay/... ./internal/access/...
+RACE_PACKAGES := ./node/... ./gateway/... ./relay/... ./discovery/... ./internal/access/...
 
 web-test: web/node_modules/.installed ## tests of the SDK and the web app
 	npm test --prefix web --silent

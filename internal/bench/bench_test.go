@@ -49,7 +49,10 @@ and ratios of medians are what to read.
 	for _, part := range []struct {
 		name    string
 		measure func(*testing.T, *report)
-	}{{"scanning", scanning}, {"streaming", firstByte}, {"relaying", relaying}, {"memory", memory}, {"cold start", coldStart}} {
+	}{
+		{"scanning", scanning}, {"eSCL", overESCL}, {"streaming", firstByte}, {"relaying", relaying}, {"memory", memory}, {"cold start", coldStart},
+		{"discovery", beingFound},
+	} {
 		t.Run(part.name, func(t *testing.T) { part.measure(t, r) }) // ends its processes before the next begins
 	}
 	summary := &report{}

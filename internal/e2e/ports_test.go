@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platen-scan/platen/internal/testenv"
 )
@@ -28,10 +29,11 @@ func TestDefaultPorts(t *testing.T) {
 	}{
 		{"local", nil, nil, testenv.ReadyLine, scan, append(both("18622"), both("18623")...)},
 		{"local with the setup page", []string{setup}, nil, testenv.ReadyLine, scan, slices.Concat(both("18622"), both("18623"), both("18625"))},
-		{"LAN", nil, []string{"local", "--lan"}, testenv.PhoneLine, scan, []string{"tcp *:18622", "tcp *:18623"}},
-		{"LAN with the setup page", []string{setup}, []string{"local", "--lan"}, testenv.PhoneLine, scan, append(both("18625"), "tcp *:18622", "tcp *:18623", "tcp *:18626")},
-		{"node", nil, []string{"node"}, testenv.ReadyLine, scan, append(both("18622"), both("18623")...)},
-		{"gateway", nil, []string{"gateway"}, testenv.BrowserLine, f("gateway nodes"), []string{"tcp *:18602", "tcp *:18603", "udp *:18603"}},
+		{"LAN", nil, []string{"local", "--lan"}, testenv.PhoneLine, scan, append(announced("tcp *:18630", "tcp *:18631"), "tcp *:18622", "tcp *:18623")},
+		{"LAN without eSCL", nil, []string{"local", "--lan", "--no-escl"}, testenv.PhoneLine, scan, announced("tcp *:18622", "tcp *:18623")},
+		{"LAN with the setup page", []string{setup}, []string{"local", "--lan"}, testenv.PhoneLine, scan, append(announced(append(both("18625"), "tcp *:18630", "tcp *:18631")...), "tcp *:18622", "tcp *:18623", "tcp *:18626")},
+		{"node", nil, []string{"node"}, testenv.ReadyLine, scan, announced(append(both("18622"), both("18623")...)...)},
+		{"gateway", nil, []string{"gateway"}, testenv.BrowserLine, f("gateway nodes"), announced("tcp *:18602", "tcp *:18603", "udp *:18603")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			lab := testenv.NewLab(t)
@@ -59,12 +61,22 @@ func TestDefaultPorts(t *testing.T) {
 						t.Fatalf("platen %v: %v\n%s", use, err, out)
 					}
 				}
-				if got := listening(host); !slices.Equal(got, tt.want) {
+				got := listening(host)
+				for deadline := time.Now().Add(5 * time.Second); !slices.Equal(got, tt.want) && time.Now().Before(deadline); { // what is announced comes last
+					time.Sleep(100 * time.Millisecond)
+					got = listening(host)
+				}
+				if !slices.Equal(got, tt.want) {
 					t.Errorf("open ports: %q, want %q", got, tt.want)
 				}
 			}
 		})
 	}
+}
+
+// announced are ports, and those of multicast DNS on a host with one network card.
+func announced(ports ...string) []string {
+	return append(ports, "udp 224.0.0.251:5353", "udp [ff02::fb]%eth0:5353")
 }
 
 // listening lists the open ports of a host.

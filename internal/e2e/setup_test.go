@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,21 +69,6 @@ func (e *setupEnd) link() string {
 	}
 	e.t.Fatal("platen setup printed no address")
 	return ""
-}
-
-// answers reports whether something listens at an address that the other host knows.
-func (e *setupEnd) answers(from *testenv.Host, url string) bool {
-	e.t.Helper()
-	const refused = 7 // by curl(1): no connection
-	err := from.Command(e.t.Context(), "curl", "-sk", "--max-time", "10", "-o", "-", url).Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == refused {
-		return false
-	}
-	if err != nil {
-		e.t.Fatalf("curl %s: %v", url, err)
-	}
-	return true
 }
 
 // setting is what platen.ini sets a key to; "" if it does not.
@@ -165,8 +149,8 @@ func TestSetupPageShowsEveryTab(t *testing.T) {
 		command, args []string
 		sections      []string
 	}{
-		{"node", "[node]\nEnableWebSetup=TRUE\nDrivers=virtual\n", nil, nil, []string{"local", "external", "gateway", "licence", "people", "audit", "changes", "other"}},
-		{"gateway", "[gateway]\nEnableWebSetup=TRUE\n", []string{"gateway"}, []string{"--desktop"}, []string{"local", "external", "licence", "people", "audit", "changes", "other"}},
+		{"node", "[node]\nEnableWebSetup=TRUE\nDrivers=virtual\n", nil, nil, []string{"local", "external", "nearby", "gateway", "licence", "people", "audit", "changes", "other"}},
+		{"gateway", "[gateway]\nEnableWebSetup=TRUE\n", []string{"gateway"}, []string{"--desktop"}, []string{"local", "external", "nearby", "licence", "people", "audit", "changes", "other"}},
 	} {
 		t.Run(tt.role, func(t *testing.T) {
 			end := newSetupEnd(t, tt.ini, tt.command...)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -46,12 +47,20 @@ type Host struct {
 	ns    string
 	lab   *Lab
 	cards int
+	ports map[string]port // of switches, by the card that is plugged into them
+	avahi *Process        // with mounts of its own that programs of the host share; nil: none
+}
+
+// port is a place for a cable.
+type port struct {
+	sw   *Host
+	name string
 }
 
 // Host makes a machine without a network card.
 func (l *Lab) Host(name string) *Host {
 	l.t.Helper()
-	h := &Host{Name: name, ns: l.prefix + name, lab: l}
+	h := &Host{Name: name, ns: l.prefix + name, lab: l, ports: map[string]port{}}
 	l.run("ip", "netns", "add", h.ns)
 	l.t.Cleanup(h.remove)
 	l.run("ip", "-n", h.ns, "link", "set", "lo", "up")
@@ -80,10 +89,11 @@ func (l *Lab) Network(hosts ...*Host) []string {
 	l.run("ip", "-n", sw.ns, "link", "set", "br0", "up")
 	addrs := make([]string, len(hosts))
 	for i, h := range hosts {
-		card, port := fmt.Sprintf("eth%d", h.cards), fmt.Sprintf("p%d", i)
+		card, name := fmt.Sprintf("eth%d", h.cards), fmt.Sprintf("p%d", i)
 		h.cards++
-		l.run("ip", "link", "add", port, "netns", sw.ns, "type", "veth", "peer", "name", card, "netns", h.ns)
-		l.run("ip", "-n", sw.ns, "link", "set", port, "master", "br0", "up")
+		h.ports[card] = port{sw, name}
+		l.run("ip", "link", "add", name, "netns", sw.ns, "type", "veth", "peer", "name", card, "netns", h.ns)
+		l.run("ip", "-n", sw.ns, "link", "set", name, "master", "br0", "up")
 		addrs[i] = fmt.Sprintf("10.78.%d.%d", l.nets, 11+i)
 		l.run("ip", "-n", h.ns, "addr", "add", addrs[i]+"/24", "brd", "+", "dev", card)
 		l.run("ip", "-n", h.ns, "link", "set", card, "up")
@@ -91,17 +101,60 @@ func (l *Lab) Network(hosts ...*Host) []string {
 	return addrs
 }
 
+// NetworkV6 is Network for hosts that have IPv6 addresses too. It returns both, in the
+// hosts' order.
+func (l *Lab) NetworkV6(hosts ...*Host) (v4, v6 []string) {
+	l.t.Helper()
+	v4 = l.Network(hosts...)
+	for i, h := range hosts {
+		v6 = append(v6, fmt.Sprintf("fd78:%x::%x", l.nets, 11+i))
+		l.run("ip", "-n", h.ns, "addr", "add", v6[i]+"/64", "dev", fmt.Sprintf("eth%d", h.cards-1), "nodad")
+	}
+	return v4, v6
+}
+
+// Unplug pulls the cable out of a card.
+func (h *Host) Unplug(card string) {
+	h.lab.t.Helper()
+	h.cable(card, "down")
+}
+
+// Plug puts the cable in again.
+func (h *Host) Plug(card string) {
+	h.lab.t.Helper()
+	h.cable(card, "up")
+}
+
+func (h *Host) cable(card, state string) {
+	h.lab.t.Helper()
+	p := h.ports[card]
+	h.lab.run("ip", "-n", p.sw.ns, "link", "set", p.name, state)
+}
+
 // Run runs a command on the host to its end and returns what it printed.
 func (h *Host) Run(args ...string) string {
 	h.lab.t.Helper()
-	return h.lab.run(append([]string{"ip", "netns", "exec", h.ns}, args...)...)
+	return h.lab.run(h.enter(args)...)
 }
 
 // Command prepares a command on the host.
 func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.ns}, args...)...)
+	args = h.enter(args)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
+}
+
+// enter is what runs a command line on the host. It becomes the program, with the same PID.
+func (h *Host) enter(args []string) []string {
+	if h.avahi == nil {
+		return append([]string{"ip", "netns", "exec", h.ns}, args...)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		h.lab.t.Fatal(err)
+	}
+	return append([]string{"nsenter", "-t", strconv.Itoa(h.avahi.PID()), "-m", "-n", "-u", "-W" + dir, "--"}, args...)
 }
 
 // Resolver makes programs of the host ask the name server at addr, which is on port 53.
@@ -122,11 +175,41 @@ func (h *Host) Listen(addr string) net.Listener {
 	return l
 }
 
+// Dial connects from the host to an IP address, for a client in the test's own process.
+func (h *Host) Dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	h.inside(func() error {
+		conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+		return nil
+	})
+	return conn, err
+}
+
 // ListenPacket opens a UDP port on the host for a server in the test's own process.
 func (h *Host) ListenPacket(addr string) net.PacketConn {
 	h.lab.t.Helper()
 	var c net.PacketConn
 	h.inside(func() (err error) { c, err = net.ListenPacket("udp", addr); return err })
+	h.lab.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ListenMulticast opens a socket on a card of the host that hears what is sent to a group,
+// and sends to it there.
+func (h *Host) ListenMulticast(card, group string) *net.UDPConn {
+	h.lab.t.Helper()
+	var c *net.UDPConn
+	h.inside(func() error {
+		ifi, err := net.InterfaceByName(card)
+		if err != nil {
+			return err
+		}
+		addr, err := net.ResolveUDPAddr("udp", group)
+		if err != nil {
+			return err
+		}
+		c, err = net.ListenMulticastUDP("udp", ifi, addr)
+		return err
+	})
 	h.lab.t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -29,11 +29,14 @@ br_y 297.0
 // the environment variable that selects it.
 func SANEConfig(t testing.TB, devices int) (env string) {
 	t.Helper()
+	return saneConfig(t, map[string]string{"dll.conf": "test\n", "test.conf": fmt.Sprintf(saneTest, devices)})
+}
+
+// saneConfig writes the files of a SANE configuration.
+func saneConfig(t testing.TB, files map[string]string) (env string) {
+	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"dll.conf":  "test\n",
-		"test.conf": fmt.Sprintf(saneTest, devices),
-	} {
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

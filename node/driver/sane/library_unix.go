@@ -72,6 +72,9 @@ func hint() string {
 func load() (*library, error) { return loadOneOf(files()) }
 
 func loadOneOf(files []string) (*library, error) {
+	// dlerror(3) tells each thread its own errors only.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var handle uintptr
 	var err error
 	for _, file := range files {

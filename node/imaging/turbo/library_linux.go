@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -58,6 +59,9 @@ type library struct {
 }
 
 func load(name string) (*library, error) {
+	// dlerror(3) tells each thread its own errors only.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	handle, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -116,7 +117,7 @@ func (n *Neighbours) judge(r *http.Request) (foreign Origin, refused *refusal) {
 		return Origin{}, &refusal{http.StatusForbidden, "address", fmt.Sprintf(
 			"This scanner answers computers of its own network, or those that Allow in section [escl] of platen.ini names. Yours, %s, is none of them.", peer)}
 	}
-	at, err := ParseAuthority(r.Host, local.Port()) // some clients leave the port out
+	at, err := ParseAuthority(withoutZone(r.Host), local.Port()) // some clients leave the port out
 	if err != nil || !n.Hosts.has(at, local.Port()) && !at.reaches(local) {
 		return Origin{}, &refusal{http.StatusMisdirectedRequest, "host", fmt.Sprintf(
 			"This scanner has no such name. Ask for it by its address: %s://%s/", scheme(r), netip.AddrPortFrom(local.Addr().Unmap().WithZone(""), local.Port()))}
@@ -137,6 +138,16 @@ func (n *Neighbours) judge(r *http.Request) (foreign Origin, refused *refusal) {
 		return Origin{}, crossSite()
 	}
 	return o, nil
+}
+
+// withoutZone is a Host without the zone of a link-local address, which means something
+// to the client alone. Some send it all the same (RFC 6874, section 3, forbids it).
+func withoutZone(host string) string {
+	i, j := strings.IndexByte(host, '%'), strings.IndexByte(host, ']')
+	if i < 0 || j < i || !strings.HasPrefix(strings.ToLower(host), "[fe80:") {
+		return host
+	}
+	return host[:i] + host[j:]
 }
 
 func crossSite() *refusal {

@@ -38,6 +38,14 @@ func TestAirscanPixelsEqualSource(t *testing.T) {
 			})
 		}
 	}
+	t.Run("by a link-local address", func(t *testing.T) {
+		fields := strings.Fields(n.NodeHost.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"))
+		addr, _, _ := strings.Cut(fields[3], "/")
+		conf := testenv.AirscanConfig(t, "Front Office", fmt.Sprintf("http://[%s%%eth0]:%d/eSCL", addr, testenv.ESCLPort))
+		settings := append(f("--mode Gray --resolution 75"), square...)
+		want := raster(t, scanimage(t, source, append(settings, "--depth", "8")))
+		compare(t, raster(t, scanOver(t, n, conf, append([]string{"-d", "airscan:e0:Front Office"}, settings...)...)), want)
+	})
 	t.Run("a part that does not begin in the corner", func(t *testing.T) {
 		settings := f("--mode Color --resolution 100 -l 127 -t 127 -x 127 -y 127")
 		want := raster(t, scanimage(t, source, append(settings, "--depth", "8")))

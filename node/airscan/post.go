@@ -220,9 +220,13 @@ func notBegun(e *ending) error {
 	return unavailable(busyAgain, "the job was canceled")
 }
 
-// base is the address of this server as the client knows it.
+// base is the address of this server as the client knows it; "" where only the client can
+// tell it: a link-local address is of no use without its zone, and is a path then.
 func base(r *http.Request) string {
 	u := url.URL{Scheme: "http", Host: r.Host}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.Is6() && ip.IsLinkLocalUnicast() {
+		return ""
+	}
 	if r.TLS != nil {
 		u.Scheme = "https"
 	}

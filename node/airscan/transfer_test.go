@@ -3,6 +3,7 @@ package airscan
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,32 @@ import (
 
 	"github.com/platen-scan/platen/proto/scan"
 )
+
+// TestBase: what a client is told to go on at is an address that it can use.
+func TestBase(t *testing.T) {
+	for _, tt := range []struct {
+		host   string
+		secure bool
+		want   string
+	}{
+		{"192.0.2.10:18630", false, "http://192.0.2.10:18630"},
+		{"192.0.2.10:18631", true, "https://192.0.2.10:18631"},
+		{"platen-k7x2.local:18630", false, "http://platen-k7x2.local:18630"},
+		{"[2001:db8::7]:18630", false, "http://[2001:db8::7]:18630"},
+		{"[fe80::7]:18630", false, ""},
+		{"[fe80::7%eth0]:18630", false, ""},
+		{"[fe80::7%25eth0]:18630", false, ""},
+		{"", false, ""},
+	} {
+		r := &http.Request{Host: tt.host}
+		if tt.secure {
+			r.TLS = &tls.ConnectionState{}
+		}
+		if got := base(r); got != tt.want {
+			t.Errorf("base for Host %q = %q, want %q", tt.host, got, tt.want)
+		}
+	}
+}
 
 // TestNextIsHeld until the page is committed.
 func TestNextIsHeld(t *testing.T) {

@@ -103,9 +103,8 @@ func (a *Advertiser) run(ctx context.Context, w wire, list func() ([]network, er
 	r := newResponder(a.host, w, a.log)
 	timer := time.NewTimer(0) // for what is due next
 	defer timer.Stop()
-	look := time.NewTimer(0) // at the interfaces
-	defer look.Stop()
-	looked := time.Now()
+	look := newLooker(list, a.log)
+	defer look.due.Stop()
 	notify(a.changed)
 	for {
 		select {
@@ -121,18 +120,15 @@ func (a *Advertiser) run(ctx context.Context, w wire, list func() ([]network, er
 			a.mu.Unlock()
 			r.want(records, time.Now())
 		case <-interfaces:
-			look.Reset(settleTime)
+			look.soon()
 			continue
-		case <-look.C:
-			look.Reset(pollEvery)
+		case <-look.due.C:
 			now := time.Now()
-			if slept(now.Round(0).Sub(looked.Round(0)), now.Sub(looked)) {
+			found, woke, err := look.at(now)
+			if woke {
 				r.wake(now)
 			}
-			looked = now
-			found, err := list()
 			if err != nil {
-				a.log.Debug("interfaces cannot be listed", "error", err)
 				continue
 			}
 			r.use(found, now)

@@ -65,27 +65,23 @@ func (b *Browser) run(ctx context.Context, w wire, list func() ([]network, error
 	defer s.leave()
 	timer := time.NewTimer(firstLook) // for what is due next
 	defer timer.Stop()
-	look := time.NewTimer(0) // at the interfaces
-	defer look.Stop()
-	looked := time.Now()
-	show := &shown{see: see, due: looked.Add(firstLook)}
+	look := newLooker(list, b.log)
+	defer look.due.Stop()
+	show := &shown{see: see, due: time.Now().Add(firstLook)}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-interfaces:
-			look.Reset(settleTime)
+			look.soon()
 			continue
-		case <-look.C:
-			look.Reset(pollEvery)
+		case <-look.due.C:
 			now := time.Now()
-			if slept(now.Round(0).Sub(looked.Round(0)), now.Sub(looked)) {
+			found, woke, err := look.at(now)
+			if woke {
 				s.wake(now)
 			}
-			looked = now
-			found, err := list()
 			if err != nil {
-				b.log.Debug("interfaces cannot be listed", "error", err)
 				continue
 			}
 			s.use(found, now)
@@ -129,7 +125,3 @@ func (s *shown) show(list func() []discovery.Record, now time.Time) time.Time {
 	}
 	return time.Time{}
 }
-
-// slept reports whether the machine slept: the clock on the wall goes on then, the other
-// one stands still.
-func slept(wall, steady time.Duration) bool { return wall-steady > 5*time.Second }

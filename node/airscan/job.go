@@ -298,6 +298,13 @@ func (j *job) feeding() bool {
 	return j.order.feeder() && j.told.State == scan.JobProcessing && j.ending == nil
 }
 
+// handing reports whether there are sheets of the feeder that the client has yet to fetch.
+func (j *job) handing() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.order.feeder() && !j.done && j.nextLocked().n > 0
+}
+
 // details say what went wrong, nil where nothing did.
 func (j *job) details() *escl.ErrorDetails {
 	j.mu.Lock()

@@ -92,9 +92,15 @@ func (s *Server) noticed(j *job) {
 
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ target) error {
 	st := s.scannerStatus(r.Context())
+	own := s.jobsOf(clientOf(r))
 	status := escl.Status{State: stateOf(st), Feeder: s.feederState(st)}
+	if slices.ContainsFunc(own, (*job).handing) {
+		// SANE's escl looks between two pages, and takes an empty feeder, or one of an idle
+		// scanner, for the end.
+		status.State, status.Feeder = escl.Processing, escl.FeederProcessing
+	}
 	now := time.Now()
-	for _, j := range s.jobsOf(clientOf(r)) {
+	for _, j := range own {
 		status.Jobs = append(status.Jobs, j.info(now))
 	}
 	return writeXML(w, http.StatusOK, status.XML())

@@ -128,9 +128,32 @@ func TestBrokenTransfer(t *testing.T) {
 		g.next(200, alice, job)
 		g.wantsEnd(job)
 		synctest.Wait()
-		if acked := g.job().acked; !slices.Equal(acked, []int{1, 2}) {
+		if acked := slices.Sorted(slices.Values(g.job().acked)); !slices.Equal(acked, []int{1, 2}) {
 			t.Errorf("the node was told that pages %v have arrived, want both", acked)
 		}
+	})
+}
+
+// TestFeederRunsEmptyBeforeItsPagesAreFetched: SANE's escl looks at the feeder between two
+// pages, and takes an empty one for the end.
+func TestFeederRunsEmptyBeforeItsPagesAreFetched(t *testing.T) {
+	withRig(t, func(g *rig) {
+		g.runs(scans(2))
+		job := g.post(alice, source("Feeder"))
+		g.set(func(f *fakeNode) { f.status.Feeder = scan.FeederEmpty })
+		wants := func(from, want string) {
+			g.t.Helper()
+			if state, feeder, _, _ := g.status(from); state+" "+feeder != want {
+				g.t.Errorf("status for %s = %s %s, want %s", from, state, feeder, want)
+			}
+		}
+		wants(alice, "Processing ScannerAdfProcessing")
+		wants(bob, "Idle ScannerAdfEmpty")
+		g.next(200, alice, job)
+		wants(alice, "Processing ScannerAdfProcessing")
+		g.next(200, alice, job)
+		wants(alice, "Idle ScannerAdfEmpty")
+		g.wantsEnd(job)
 	})
 }
 
@@ -194,7 +217,7 @@ func TestToTransfer(t *testing.T) {
 			{func() {}, "0", "0", "JobScanning", "ScannerAdfProcessing"},
 			{func() { g.job().page(); g.job().page() }, "2", "2", "JobScanningAndTransferring", "ScannerAdfProcessing"},
 			{func() { g.next(200, alice, job) }, "1", "2", "JobScanningAndTransferring", "ScannerAdfProcessing"},
-			{func() { g.job().state(scan.JobCompleted) }, "1", "2", "JobTransferring", "ScannerAdfLoaded"},
+			{func() { g.job().state(scan.JobCompleted) }, "1", "2", "JobTransferring", "ScannerAdfProcessing"},
 			{func() { g.next(200, alice, job) }, "0", "2", "JobCompletedSuccessfully", "ScannerAdfLoaded"},
 		} {
 			step.do()

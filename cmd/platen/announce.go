@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -204,5 +203,5 @@ func (b *base) record(kind string, port int, more map[string]string) discovery.R
 
 // address of a service's ports for people: where a browser on another machine finds it.
 func (b *base) address(scheme string, port int) string {
-	return scheme + "://" + strings.TrimSuffix(b.announcer.name(), ".") + ":" + strconv.Itoa(port)
+	return scheme + "://" + b.announcer.name() + ":" + strconv.Itoa(port)
 }

@@ -34,6 +34,8 @@ type shares struct {
 	node    *nodeService
 	sharing *sharing.Sharing
 
+	bringing sync.Mutex // so that what was seen last is shared last
+
 	mu      sync.Mutex
 	own     []scan.Scanner
 	allowed []string // of other nodes
@@ -62,9 +64,12 @@ func (n *nodeService) announceSharing() {
 	}
 }
 
-// page is where people find out about a scanner: in the app, if other devices may open
-// it.
+// page is where people find out about a scanner of this node: in the app, if other
+// devices may open it.
 func (s *shares) page(scanner string) string {
+	if prefix, _, err := scan.ParseID(scanner); err != nil || prefix != scan.Prefix(s.node.node.ID()) {
+		return "" // the app does not know those of other nodes
+	}
 	if port := s.node.ports.number(portHTTPS); s.node.external() && port != 0 {
 		return s.node.address("https", port) + "/scanners/" + scanner
 	}
@@ -104,6 +109,8 @@ func (s *shares) serve(ctx context.Context) error {
 
 // bring shares what is to be shared now.
 func (s *shares) bring(ctx context.Context) {
+	s.bringing.Lock()
+	defer s.bringing.Unlock()
 	n := s.node.node
 	s.mu.Lock()
 	own, allowed := s.own, s.allowed

@@ -249,7 +249,7 @@ func checkPDF(t *testing.T, b []byte, pages int) {
 	file := filepath.Join(t.TempDir(), "scan.pdf")
 	need(t, os.WriteFile(file, b, 0o600))
 	if _, err := exec.LookPath("qpdf"); err != nil {
-		t.Skip("qpdf is not there")
+		t.Fatal("qpdf is not there: run make deps")
 	}
 	if out, err := exec.Command("qpdf", "--check", file).CombinedOutput(); err != nil {
 		t.Errorf("qpdf --check: %v\n%s", err, out)

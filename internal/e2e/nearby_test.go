@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +141,7 @@ func TestPresence(t *testing.T) {
 		return len(list.Items) == 1
 	})
 
-	there := startService(t, branch, t.TempDir(), []string{"PLATEN_NODE_DRIVERS=", "PLATEN_NODE_NAME=Branch"}, "node", "--join", token(), "--present", scanner.ID)
+	there := startService(t, branch, t.TempDir(), []string{"PLATEN_NODE_DRIVERS=", "PLATEN_NODE_NAME=Branch", "PLATEN_NODE_EXTERNAL=TRUE"}, "node", "--join", token(), "--present", scanner.ID)
 	there.Await(`the gateway does not let this node present a scanner yet`, testenv.StartTimeout)
 	asks := func() bool {
 		for _, n := range cli[[]scan.Node](t, gateway, "gateway", "nodes", "--json") {
@@ -165,6 +166,12 @@ func TestPresence(t *testing.T) {
 	})
 	if found[0].Name != scanner.Name || found[0].Port != testenv.ESCLPort {
 		t.Errorf("avahi-browse finds %+v, want %q", found[0], scanner.Name)
+	}
+	own := func(text string) bool {
+		return strings.HasPrefix(text, "adminurl=http://platen-") && strings.HasSuffix(text, ":18630/")
+	}
+	if !slices.ContainsFunc(found[0].Text, own) {
+		t.Errorf("the text %q does not lead to the scanner's own page", found[0].Text)
 	}
 	conf := testenv.AirscanConfig(t, "Office", root)
 	for _, mode := range []string{"Color", "Gray"} {

@@ -18,9 +18,9 @@ var libraries = []struct {
 	module string
 	who    []string
 }{
-	{"github.com/quic-go/webtransport-go", []string{"relay/wtroad", "relay/front"}},
+	{"github.com/quic-go/webtransport-go", []string{"relay/wtroad"}},
 	{"github.com/quic-go/quic-go", []string{"relay/h3link", "relay/wtroad", "relay/front"}},
-	{"github.com/pion", []string{"relay/rtcroad"}},
+	{"github.com/pion", []string{"relay/rtcroad", "relay/turnserver"}},
 	{"golang.org/x/net/http2", []string{"relay/h2link"}},
 	{"github.com/miekg/dns", []string{"discovery/mdns", "discovery/unicast"}},
 	{"github.com/nats-io", []string{"gateway/state"}},

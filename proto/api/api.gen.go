@@ -833,6 +833,15 @@ type FeederState = scan.FeederState
 // Format defines model for Format.
 type Format = scan.Format
 
+// ICEServer defines model for ICEServer.
+type ICEServer struct {
+	Credential string `json:"credential,omitempty,omitzero"`
+
+	// Urls stun: and turn: addresses.
+	Urls     []string `json:"urls"`
+	Username string   `json:"username,omitempty,omitzero"`
+}
+
 // Job defines model for Job.
 type Job = scan.Job
 
@@ -936,12 +945,40 @@ type LinkHello struct {
 	Time string `json:"time"`
 }
 
+// LinkRoads defines model for LinkRoads.
+type LinkRoads struct {
+	Answer string   `json:"answer,omitempty,omitzero"`
+	Chain  []string `json:"chain,omitempty,omitzero"`
+
+	// Statement Absent: the node has no direct roads.
+	Statement string `json:"statement,omitempty,omitzero"`
+}
+
+// LinkRoadsClose defines model for LinkRoadsClose.
+type LinkRoadsClose struct {
+	// At By the gateway's clock. Grants of this session from before open nothing any more.
+	At Time `json:"at"`
+
+	// Session As in the grants.
+	Session string `json:"session"`
+}
+
+// LinkRoadsRequest defines model for LinkRoadsRequest.
+type LinkRoadsRequest struct {
+	// IceServers What the node may use to find its own address.
+	IceServers []ICEServer `json:"iceServers,omitempty,omitzero"`
+	Offer      string      `json:"offer,omitempty,omitzero"`
+}
+
 // LinkWelcome defines model for LinkWelcome.
 type LinkWelcome struct {
 	Api string `json:"api"`
 
 	// Audit The node's last signed audit head.
-	Audit    string   `json:"audit,omitempty,omitzero"`
+	Audit string `json:"audit,omitempty,omitzero"`
+
+	// Bulk This link stands beside another one, for page bytes; events and small requests go over that one while it lives.
+	Bulk     bool     `json:"bulk,omitempty,omitzero"`
 	Features []string `json:"features,omitempty,omitzero"`
 	Link     int      `json:"link"`
 	Name     string   `json:"name"`
@@ -1167,6 +1204,10 @@ type Problem struct {
 // Reason A keyword. The list grows: show an unknown one as it is.
 type Reason = scan.Reason
 
+// Recipient A public key on P-256, uncompressed, in base64url. Through a gateway the pages of a job with a recipient, and documents that hold them, are
+// given out sealed for it only: `application/vnd.platen.sealed`, see the API guide.
+type Recipient = string
+
 // Region Millimetres from the top left corner of the source.
 type Region = scan.Region
 
@@ -1178,6 +1219,46 @@ type Release struct {
 // ReleaseAtScanner defines model for ReleaseAtScanner.
 type ReleaseAtScanner struct {
 	Code string `json:"code"`
+}
+
+// RoadOpen defines model for RoadOpen.
+type RoadOpen struct {
+	Expires Time   `json:"expires"`
+	Node    NodeID `json:"node"`
+}
+
+// RoadOpening defines model for RoadOpening.
+type RoadOpening struct {
+	Grant string `json:"grant"`
+}
+
+// RoadRequest defines model for RoadRequest.
+type RoadRequest struct {
+	// Offer SDP of a WebRTC offer with one data channel
+	Offer string `json:"offer,omitempty,omitzero"`
+}
+
+// Roads defines model for Roads.
+type Roads struct {
+	// Answer SDP of the node's answer to the offer.
+	Answer string `json:"answer,omitempty,omitzero"`
+
+	// Chain The changes of the node's key since its first, which the node ID is made of; each signed by the key before. Absent: none.
+	Chain   []string `json:"chain,omitempty,omitzero"`
+	Expires Time     `json:"expires"`
+
+	// Grant Opens a direct road to this node (POST /road on it). A secret.
+	Grant      string      `json:"grant"`
+	IceServers []ICEServer `json:"iceServers,omitempty,omitzero"`
+
+	// Near The caller has a local address for the gateway, so that browsers take the page for a local one.
+	Near bool `json:"near"`
+
+	// Network Name of the network that the caller comes from, to remember by it which roads open there. Opaque.
+	Network string `json:"network"`
+
+	// Statement Where the node is reached directly and by which keys: a PASETO v4.public token of the node's key. Absent: the node has no direct roads.
+	Statement string `json:"statement,omitempty,omitzero"`
 }
 
 // Role defines model for Role.
@@ -1832,6 +1913,12 @@ type DrainLinkJSONRequestBody = LinkDrain
 // LinkHelloJSONRequestBody defines body for LinkHello for application/json ContentType.
 type LinkHelloJSONRequestBody = LinkHello
 
+// LinkRoadsJSONRequestBody defines body for LinkRoads for application/json ContentType.
+type LinkRoadsJSONRequestBody = LinkRoadsRequest
+
+// LinkRoadsCloseJSONRequestBody defines body for LinkRoadsClose for application/json ContentType.
+type LinkRoadsCloseJSONRequestBody = LinkRoadsClose
+
 // JoinNodeJSONRequestBody defines body for JoinNode for application/json ContentType.
 type JoinNodeJSONRequestBody = JoinRequest
 
@@ -1850,6 +1937,9 @@ type EditNodeJSONRequestBody = NodeEdit
 // ApproveNodeJSONRequestBody defines body for ApproveNode for application/json ContentType.
 type ApproveNodeJSONRequestBody = NodeApproval
 
+// OpenRoadsJSONRequestBody defines body for OpenRoads for application/json ContentType.
+type OpenRoadsJSONRequestBody = RoadRequest
+
 // AllowOriginJSONRequestBody defines body for AllowOrigin for application/json ContentType.
 type AllowOriginJSONRequestBody = OriginRequest
 
@@ -1861,6 +1951,9 @@ type CreatePasskeyJSONRequestBody = PasskeyRequest
 
 // CreatePermissionJSONRequestBody defines body for CreatePermission for application/json ContentType.
 type CreatePermissionJSONRequestBody = PermissionRequest
+
+// OpenRoadJSONRequestBody defines body for OpenRoad for application/json ContentType.
+type OpenRoadJSONRequestBody = RoadOpening
 
 // EditScannerJSONRequestBody defines body for EditScanner for application/json ContentType.
 type EditScannerJSONRequestBody = ScannerEdit
@@ -2261,6 +2354,34 @@ type ClientInterface interface {
 	// Corresponds with POST /link/hello (the `LinkHello` operationId).
 	LinkHello(ctx context.Context, body LinkHelloJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LinkRoadsWithBody Where the node is reached directly (node)
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+	LinkRoadsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkRoads Where the node is reached directly (node)
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+	LinkRoads(ctx context.Context, body LinkRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkRoadsCloseWithBody Close the direct roads of a session that has ended (node)
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+	LinkRoadsCloseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkRoadsClose Close the direct roads of a session that has ended (node)
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+	LinkRoadsClose(ctx context.Context, body LinkRoadsCloseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetMetrics Metrics in the Prometheus text format
 	//
 	// For administrators; give Prometheus an API token.
@@ -2406,6 +2527,28 @@ type ClientInterface interface {
 	// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
 	ReinstateNode(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OpenRoadsWithBody How the caller reaches the node directly
+	//
+	// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+	// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+	// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+	OpenRoadsWithBody(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenRoads How the caller reaches the node directly
+	//
+	// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+	// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+	// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+	OpenRoads(ctx context.Context, node NodeID, body OpenRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListOrigins Web pages of others that may scan here
 	//
 	// Corresponds with GET /origins (the `ListOrigins` operationId).
@@ -2526,6 +2669,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
 	DeletePermission(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenRoadWithBody Open the road that this request came by
+	//
+	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /road (the `OpenRoad` operationId).
+	OpenRoadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenRoad Open the road that this request came by
+	//
+	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /road (the `OpenRoad` operationId).
+	OpenRoad(ctx context.Context, body OpenRoadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScanners Scanners of this node, or of all nodes of the gateway
 	//
@@ -3578,6 +3741,74 @@ func (c *Client) LinkHello(ctx context.Context, body LinkHelloJSONRequestBody, r
 	return c.Client.Do(req)
 }
 
+// LinkRoadsWithBody Where the node is reached directly (node)
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+func (c *Client) LinkRoadsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkRoadsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkRoads Where the node is reached directly (node)
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+func (c *Client) LinkRoads(ctx context.Context, body LinkRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkRoadsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkRoadsCloseWithBody Close the direct roads of a session that has ended (node)
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+func (c *Client) LinkRoadsCloseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkRoadsCloseRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkRoadsClose Close the direct roads of a session that has ended (node)
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+func (c *Client) LinkRoadsClose(ctx context.Context, body LinkRoadsCloseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkRoadsCloseRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetMetrics Metrics in the Prometheus text format
 //
 // For administrators; give Prometheus an API token.
@@ -3913,6 +4144,48 @@ func (c *Client) ReinstateNode(ctx context.Context, node NodeID, reqEditors ...R
 	return c.Client.Do(req)
 }
 
+// OpenRoadsWithBody How the caller reaches the node directly
+//
+// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+func (c *Client) OpenRoadsWithBody(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenRoadsRequestWithBody(c.Server, node, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenRoads How the caller reaches the node directly
+//
+// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+func (c *Client) OpenRoads(ctx context.Context, node NodeID, body OpenRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenRoadsRequest(c.Server, node, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListOrigins Web pages of others that may scan here
 //
 // Corresponds with GET /origins (the `ListOrigins` operationId).
@@ -4204,6 +4477,46 @@ func (c *Client) CreatePermission(ctx context.Context, body CreatePermissionJSON
 // Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
 func (c *Client) DeletePermission(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeletePermissionRequest(c.Server, permission)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenRoadWithBody Open the road that this request came by
+//
+// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /road (the `OpenRoad` operationId).
+func (c *Client) OpenRoadWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenRoadRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenRoad Open the road that this request came by
+//
+// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /road (the `OpenRoad` operationId).
+func (c *Client) OpenRoad(ctx context.Context, body OpenRoadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenRoadRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6562,6 +6875,86 @@ func NewLinkHelloRequestWithBody(server string, contentType string, body io.Read
 	return req, nil
 }
 
+// NewLinkRoadsRequest calls the generic LinkRoads builder with application/json body
+func NewLinkRoadsRequest(server string, body LinkRoadsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLinkRoadsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLinkRoadsRequestWithBody constructs an http.Request for the LinkRoads method, with any body, and a specified content type
+func NewLinkRoadsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/link/roads")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLinkRoadsCloseRequest calls the generic LinkRoadsClose builder with application/json body
+func NewLinkRoadsCloseRequest(server string, body LinkRoadsCloseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLinkRoadsCloseRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLinkRoadsCloseRequestWithBody constructs an http.Request for the LinkRoadsClose method, with any body, and a specified content type
+func NewLinkRoadsCloseRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/link/roads/close")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetMetricsRequest constructs an http.Request for the GetMetrics method
 func NewGetMetricsRequest(server string) (*http.Request, error) {
 	var err error
@@ -7061,6 +7454,53 @@ func NewReinstateNodeRequest(server string, node NodeID) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewOpenRoadsRequest calls the generic OpenRoads builder with application/json body
+func NewOpenRoadsRequest(server string, node NodeID, body OpenRoadsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenRoadsRequestWithBody(server, node, "application/json", bodyReader)
+}
+
+// NewOpenRoadsRequestWithBody constructs an http.Request for the OpenRoads method, with any body, and a specified content type
+func NewOpenRoadsRequestWithBody(server string, node NodeID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "node", node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/nodes/%s/roads", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -7565,6 +8005,46 @@ func NewDeletePermissionRequest(server string, permission ShortID) (*http.Reques
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewOpenRoadRequest calls the generic OpenRoad builder with application/json body
+func NewOpenRoadRequest(server string, body OpenRoadJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenRoadRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOpenRoadRequestWithBody constructs an http.Request for the OpenRoad method, with any body, and a specified content type
+func NewOpenRoadRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/road")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -9326,6 +9806,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /link/hello (the `LinkHello` operationId).
 	LinkHelloWithResponse(ctx context.Context, body LinkHelloJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkHelloResponse, error)
 
+	// LinkRoadsWithBodyWithResponse Where the node is reached directly (node)
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+	LinkRoadsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkRoadsResponse, error)
+
+	// LinkRoadsWithResponse Where the node is reached directly (node)
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+	LinkRoadsWithResponse(ctx context.Context, body LinkRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkRoadsResponse, error)
+
+	// LinkRoadsCloseWithBodyWithResponse Close the direct roads of a session that has ended (node)
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+	LinkRoadsCloseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkRoadsCloseResponse, error)
+
+	// LinkRoadsCloseWithResponse Close the direct roads of a session that has ended (node)
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+	LinkRoadsCloseWithResponse(ctx context.Context, body LinkRoadsCloseJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkRoadsCloseResponse, error)
+
 	// GetMetricsWithResponse Metrics in the Prometheus text format
 	//
 	// For administrators; give Prometheus an API token.
@@ -9485,6 +9993,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /nodes/{node}/reinstate (the `ReinstateNode` operationId).
 	ReinstateNodeWithResponse(ctx context.Context, node NodeID, reqEditors ...RequestEditorFn) (*ReinstateNodeResponse, error)
 
+	// OpenRoadsWithBodyWithResponse How the caller reaches the node directly
+	//
+	// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+	// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+	// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+	OpenRoadsWithBodyWithResponse(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenRoadsResponse, error)
+
+	// OpenRoadsWithResponse How the caller reaches the node directly
+	//
+	// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+	// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+	// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+	OpenRoadsWithResponse(ctx context.Context, node NodeID, body OpenRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenRoadsResponse, error)
+
 	// ListOriginsWithResponse Web pages of others that may scan here
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -9625,6 +10155,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /permissions/{permission} (the `DeletePermission` operationId).
 	DeletePermissionWithResponse(ctx context.Context, permission ShortID, reqEditors ...RequestEditorFn) (*DeletePermissionResponse, error)
+
+	// OpenRoadWithBodyWithResponse Open the road that this request came by
+	//
+	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /road (the `OpenRoad` operationId).
+	OpenRoadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenRoadResponse, error)
+
+	// OpenRoadWithResponse Open the road that this request came by
+	//
+	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /road (the `OpenRoad` operationId).
+	OpenRoadWithResponse(ctx context.Context, body OpenRoadJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenRoadResponse, error)
 
 	// ListScannersWithResponse Scanners of this node, or of all nodes of the gateway
 	//
@@ -10570,7 +11120,8 @@ func (r EditDocumentResponse) ContentType() string {
 
 // GetDocumentContentResponse200Headers the declared response headers of an HTTP 200 response for GetDocumentContent
 type GetDocumentContentResponse200Headers struct {
-	ETag string
+	ETag         string
+	PlatenSealed string
 }
 
 type GetDocumentContentResponse struct {
@@ -11120,6 +11671,7 @@ func (r ListPagesResponse) ContentType() string {
 type GetPageResponse200Headers struct {
 	ContentRange string
 	ETag         string
+	PlatenSealed string
 	ReprDigest   string
 }
 
@@ -11127,6 +11679,7 @@ type GetPageResponse200Headers struct {
 type GetPageResponse206Headers struct {
 	ContentRange string
 	ETag         string
+	PlatenSealed string
 	ReprDigest   string
 }
 
@@ -11580,6 +12133,95 @@ func (r LinkHelloResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LinkHelloResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkRoadsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LinkRoads
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkRoadsResponse) GetJSON200() *LinkRoads {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkRoadsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkRoadsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkRoadsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkRoadsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkRoadsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkRoadsCloseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkRoadsCloseResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkRoadsCloseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkRoadsCloseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkRoadsCloseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkRoadsCloseResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12190,6 +12832,54 @@ func (r ReinstateNodeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReinstateNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenRoadsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Roads
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OpenRoadsResponse) GetJSON200() *Roads {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenRoadsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenRoadsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenRoadsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenRoadsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenRoadsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12848,6 +13538,54 @@ func (r DeletePermissionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeletePermissionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenRoadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RoadOpen
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OpenRoadResponse) GetJSON200() *RoadOpen {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenRoadResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenRoadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenRoadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenRoadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenRoadResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15109,6 +15847,58 @@ func (c *ClientWithResponses) LinkHelloWithResponse(ctx context.Context, body Li
 	return ParseLinkHelloResponse(rsp)
 }
 
+// LinkRoadsWithBodyWithResponse Where the node is reached directly (node)
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+func (c *ClientWithResponses) LinkRoadsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkRoadsResponse, error) {
+	rsp, err := c.LinkRoadsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkRoadsResponse(rsp)
+}
+
+// LinkRoadsWithResponse Where the node is reached directly (node)
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /link/roads (the `LinkRoads` operationId).
+func (c *ClientWithResponses) LinkRoadsWithResponse(ctx context.Context, body LinkRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkRoadsResponse, error) {
+	rsp, err := c.LinkRoads(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkRoadsResponse(rsp)
+}
+
+// LinkRoadsCloseWithBodyWithResponse Close the direct roads of a session that has ended (node)
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+func (c *ClientWithResponses) LinkRoadsCloseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkRoadsCloseResponse, error) {
+	rsp, err := c.LinkRoadsCloseWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkRoadsCloseResponse(rsp)
+}
+
+// LinkRoadsCloseWithResponse Close the direct roads of a session that has ended (node)
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /link/roads/close (the `LinkRoadsClose` operationId).
+func (c *ClientWithResponses) LinkRoadsCloseWithResponse(ctx context.Context, body LinkRoadsCloseJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkRoadsCloseResponse, error) {
+	rsp, err := c.LinkRoadsClose(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkRoadsCloseResponse(rsp)
+}
+
 // GetMetricsWithResponse Metrics in the Prometheus text format
 //
 // For administrators; give Prometheus an API token.
@@ -15382,6 +16172,40 @@ func (c *ClientWithResponses) ReinstateNodeWithResponse(ctx context.Context, nod
 	return ParseReinstateNodeResponse(rsp)
 }
 
+// OpenRoadsWithBodyWithResponse How the caller reaches the node directly
+//
+// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+func (c *ClientWithResponses) OpenRoadsWithBodyWithResponse(ctx context.Context, node NodeID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenRoadsResponse, error) {
+	rsp, err := c.OpenRoadsWithBody(ctx, node, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenRoadsResponse(rsp)
+}
+
+// OpenRoadsWithResponse How the caller reaches the node directly
+//
+// Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+// that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+// had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /nodes/{node}/roads (the `OpenRoads` operationId).
+func (c *ClientWithResponses) OpenRoadsWithResponse(ctx context.Context, node NodeID, body OpenRoadsJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenRoadsResponse, error) {
+	rsp, err := c.OpenRoads(ctx, node, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenRoadsResponse(rsp)
+}
+
 // ListOriginsWithResponse Web pages of others that may scan here
 //
 // Returns a wrapper object for the known response body format(s).
@@ -15629,6 +16453,38 @@ func (c *ClientWithResponses) DeletePermissionWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseDeletePermissionResponse(rsp)
+}
+
+// OpenRoadWithBodyWithResponse Open the road that this request came by
+//
+// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /road (the `OpenRoad` operationId).
+func (c *ClientWithResponses) OpenRoadWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenRoadResponse, error) {
+	rsp, err := c.OpenRoadWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenRoadResponse(rsp)
+}
+
+// OpenRoadWithResponse Open the road that this request came by
+//
+// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /road (the `OpenRoad` operationId).
+func (c *ClientWithResponses) OpenRoadWithResponse(ctx context.Context, body OpenRoadJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenRoadResponse, error) {
+	rsp, err := c.OpenRoad(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenRoadResponse(rsp)
 }
 
 // ListScannersWithResponse Scanners of this node, or of all nodes of the gateway
@@ -16716,6 +17572,13 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Platen-Sealed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Platen-Sealed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PlatenSealed = value
+		}
 		response.Headers200 = &headers
 	}
 
@@ -17106,6 +17969,13 @@ func ParseGetPageResponse(rsp *http.Response) (*GetPageResponse, error) {
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Platen-Sealed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Platen-Sealed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PlatenSealed = value
+		}
 		if values := rsp.Header.Values("Repr-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Repr-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -17129,6 +17999,13 @@ func ParseGetPageResponse(rsp *http.Response) (*GetPageResponse, error) {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Platen-Sealed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Platen-Sealed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PlatenSealed = value
 		}
 		if values := rsp.Header.Values("Repr-Digest"); len(values) > 0 {
 			var value string
@@ -17421,6 +18298,68 @@ func ParseLinkHelloResponse(rsp *http.Response) (*LinkHelloResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkRoadsResponse parses an HTTP response from a LinkRoadsWithResponse call
+func ParseLinkRoadsResponse(rsp *http.Response) (*LinkRoadsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkRoadsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LinkRoads
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkRoadsCloseResponse parses an HTTP response from a LinkRoadsCloseWithResponse call
+func ParseLinkRoadsCloseResponse(rsp *http.Response) (*LinkRoadsCloseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkRoadsCloseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -17841,6 +18780,39 @@ func ParseReinstateNodeResponse(rsp *http.Response) (*ReinstateNodeResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Node
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenRoadsResponse parses an HTTP response from a OpenRoadsWithResponse call
+func ParseOpenRoadsResponse(rsp *http.Response) (*OpenRoadsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenRoadsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Roads
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -18317,6 +19289,39 @@ func ParseDeletePermissionResponse(rsp *http.Response) (*DeletePermissionRespons
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenRoadResponse parses an HTTP response from a OpenRoadWithResponse call
+func ParseOpenRoadResponse(rsp *http.Response) (*OpenRoadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenRoadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RoadOpen
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -91,6 +91,10 @@ const (
 	ChangeUnknown      Code = "change-unknown"
 	ChangeOnTrial      Code = "change-on-trial"
 	CertificateInvalid Code = "certificate-invalid"
+
+	EncryptionRequired Code = "encryption-required"
+	SealedForOthers    Code = "sealed-for-others"
+	RoadNotOpen        Code = "road-not-open"
 )
 
 type entry struct {
@@ -185,6 +189,10 @@ var table = map[Code]entry{
 	ChangeUnknown:      {http.StatusNotFound, "There is no such change, or it cannot be undone any more.", "Read the list of changes again.", false},
 	ChangeOnTrial:      {http.StatusConflict, "Another change is on trial.", "Keep it or let it revert first.", true},
 	CertificateInvalid: {http.StatusUnprocessableEntity, "This certificate and key cannot be used.", "See the detail.", false},
+
+	EncryptionRequired: {http.StatusForbidden, "The computer with this scanner gives pages to its gateway only encrypted, and this program did not ask for that.", "Scan with Platen's own page over HTTPS, or with a program that encrypts end to end.", false},
+	SealedForOthers:    {http.StatusConflict, "These pages are encrypted for different devices, so that no one of them could open the file.", "Save the pages of each device by itself, or at the computer with the scanner.", false},
+	RoadNotOpen:        {http.StatusUnauthorized, "This direct connection was not opened, or its time is up.", "Ask the gateway for a new grant, or fetch it through the gateway.", true},
 }
 
 // Codes lists the table in no order; for documents and tests.

@@ -19,6 +19,8 @@ type Job struct {
 	Started  Time     `json:"started,omitzero"`
 	Ended    Time     `json:"ended,omitzero"`
 	Deadline Time     `json:"deadline,omitzero"` // when the node stops waiting by itself
+	// Recipient is the public key that a gateway gets the job's pages sealed for; "": none.
+	Recipient string `json:"recipient,omitempty"`
 	// ReleaseCode is typed at the scanner while the job is held; only its owner sees it.
 	ReleaseCode string `json:"releaseCode,omitempty"`
 }
@@ -28,6 +30,9 @@ type JobRequest struct {
 	Settings Settings `json:"settings"`
 	Name     string   `json:"name,omitempty"`     // for people; also names a new document
 	Document string   `json:"document,omitempty"` // append to this one; empty: a new document
+	// Recipient is a public key on P-256, uncompressed, in base64url: the job's pages go
+	// through a gateway sealed for it only; "": as they are.
+	Recipient string `json:"recipient,omitempty"`
 }
 
 // JobState is one of the seven job states of IPP (RFC 8011, section 5.3.7).

@@ -38,7 +38,20 @@ type Scanner struct {
 	Hold     bool     `json:"hold,omitempty"`   // jobs wait until their owner stands at the scanner
 	Shared   bool     `json:"shared,omitempty"` // found by computers nearby, where eSCL is on
 	May      []Action `json:"may,omitempty"`    // what the caller may do with it
+
+	Encryption Encryption `json:"encryption,omitempty"` // of jobs that come through a gateway
 }
+
+// Encryption says whether the pages of jobs that come through a gateway are sealed for the
+// browser that asked for them.
+type Encryption string
+
+// The policies. A job with a recipient is sealed under each of them.
+const (
+	EncryptionOff       Encryption = "" // nobody needs to ask for it
+	EncryptionPreferred Encryption = "preferred"
+	EncryptionRequired  Encryption = "required" // a job without a recipient is refused
+)
 
 // Action is what somebody may do with a scanner.
 type Action string

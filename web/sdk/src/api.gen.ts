@@ -1024,6 +1024,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/nodes/{node}/roads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How the caller reaches the node directly
+         * @description Answers what opens a direct road to the node, WebTransport or WebRTC: where the node is reached and by which keys, in a statement
+         *     that the node signed, and a grant of the gateway for this session. With `offer` the node answers a WebRTC offer too. Everything can be
+         *     had through the gateway as well; a direct road is only shorter. The grant is renewed by asking again.
+         */
+        post: operations["openRoads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/road": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open the road that this request came by
+         * @description The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
+         *     grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+         */
+        post: operations["openRoad"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/identity/rotation": {
         parameters: {
             query?: never;
@@ -1231,6 +1276,40 @@ export interface paths {
         get: operations["getLinkEvents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/link/roads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where the node is reached directly (node) */
+        post: operations["linkRoads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/link/roads/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close the direct roads of a session that has ended (node) */
+        post: operations["linkRoadsClose"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1665,6 +1744,11 @@ export interface components {
             status: components["schemas"]["Status"];
             /** @description Jobs wait until their owner stands at the scanner. */
             hold?: boolean;
+            /**
+             * @description Whether a job through a gateway should, or must, name a recipient. Absent: it need not.
+             * @enum {string}
+             */
+            encryption?: "preferred" | "required";
             /** @description Computers nearby find it as an eSCL scanner, where `[escl] Enable` is set. */
             shared?: boolean;
             /** @description What the caller may do with it. */
@@ -1691,10 +1775,16 @@ export interface components {
             name: string;
             since: components["schemas"]["Time"];
         };
+        /**
+         * @description A public key on P-256, uncompressed, in base64url. Through a gateway the pages of a job with a recipient, and documents that hold them, are
+         *     given out sealed for it only: `application/vnd.platen.sealed`, see the API guide.
+         */
+        Recipient: string;
         JobRequest: {
             settings: components["schemas"]["Settings"];
             name?: string;
             document?: components["schemas"]["ObjectID"];
+            recipient?: components["schemas"]["Recipient"];
         };
         Job: {
             id: components["schemas"]["ObjectID"];
@@ -1715,6 +1805,7 @@ export interface components {
             started?: components["schemas"]["Time"];
             ended?: components["schemas"]["Time"];
             deadline?: components["schemas"]["Time"];
+            recipient?: components["schemas"]["Recipient"];
             /** @description To type at the scanner while the job is held for its owner. For the owner only. */
             releaseCode?: string;
         };
@@ -1895,10 +1986,62 @@ export interface components {
             nextKey?: string;
             /** @description The node's last signed audit head. */
             audit?: string;
+            /** @description This link stands beside another one, for page bytes; events and small requests go over that one while it lives. */
+            bulk?: boolean;
         };
         LinkDrain: {
             /** @description Open the next link after this many milliseconds. */
             afterMs: number;
+        };
+        RoadRequest: {
+            /** @description SDP of a WebRTC offer with one data channel */
+            offer?: string;
+        };
+        Roads: {
+            /** @description Opens a direct road to this node (POST /road on it). A secret. */
+            grant: string;
+            expires: components["schemas"]["Time"];
+            /** @description Where the node is reached directly and by which keys: a PASETO v4.public token of the node's key. Absent: the node has no direct roads. */
+            statement?: string;
+            /** @description The changes of the node's key since its first, which the node ID is made of; each signed by the key before. Absent: none. */
+            chain?: string[];
+            /** @description SDP of the node's answer to the offer. */
+            answer?: string;
+            iceServers?: components["schemas"]["ICEServer"][];
+            /** @description The caller has a local address for the gateway, so that browsers take the page for a local one. */
+            near: boolean;
+            /** @description Name of the network that the caller comes from, to remember by it which roads open there. Opaque. */
+            network: string;
+        };
+        ICEServer: {
+            /** @description stun: and turn: addresses. */
+            urls: string[];
+            username?: string;
+            credential?: string;
+        };
+        RoadOpening: {
+            grant: string;
+        };
+        RoadOpen: {
+            node: components["schemas"]["NodeID"];
+            expires: components["schemas"]["Time"];
+        };
+        LinkRoadsRequest: {
+            offer?: string;
+            /** @description What the node may use to find its own address. */
+            iceServers?: components["schemas"]["ICEServer"][];
+        };
+        LinkRoads: {
+            /** @description Absent: the node has no direct roads. */
+            statement?: string;
+            chain?: string[];
+            answer?: string;
+        };
+        LinkRoadsClose: {
+            /** @description As in the grants. */
+            session: string;
+            /** @description By the gateway's clock. Grants of this session from before open nothing any more. */
+            at: components["schemas"]["Time"];
         };
         Problem: {
             type: string;
@@ -2382,9 +2525,12 @@ export interface components {
                 /** @description SHA-256 of the whole image (RFC 9530). */
                 "Repr-Digest"?: string;
                 "Content-Range"?: string;
+                /** @description On a sealed image: the media type of what is inside and the wrapped content key. */
+                "Platen-Sealed"?: string;
                 [name: string]: unknown;
             };
             content: {
+                "application/vnd.platen.sealed": string;
                 "image/jpeg": string;
                 "image/png": string;
                 "image/tiff": string;
@@ -3849,9 +3995,11 @@ export interface operations {
             200: {
                 headers: {
                     ETag?: string;
+                    "Platen-Sealed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/vnd.platen.sealed": string;
                     "application/pdf": string;
                     "image/tiff": string;
                     "application/zip": string;
@@ -4017,6 +4165,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Node"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    openRoads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: components["schemas"]["NodeID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadRequest"];
+            };
+        };
+        responses: {
+            /** @description The ways. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Roads"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    openRoad: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadOpening"];
+            };
+        };
+        responses: {
+            /** @description Open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadOpen"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4353,6 +4553,54 @@ export interface operations {
                 content: {
                     "application/x-ndjson": string;
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    linkRoads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkRoadsRequest"];
+            };
+        };
+        responses: {
+            /** @description What the gateway passes on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkRoads"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    linkRoadsClose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkRoadsClose"];
+            };
+        };
+        responses: {
+            /** @description None of them is open any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -51,6 +51,7 @@ func newEnd(t testing.TB, change ...func(*access.Config)) *end {
 		access.Route{Method: "GET", Path: "/api/v1/nodes/{node}", Policy: access.AtLeast(api.RoleAdmin), Handle: whoami},
 		access.Route{Method: "POST", Path: "/api/v1/setup/settings", Policy: access.Setup(), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "POST", Path: "/api/v1/link/drain", Policy: access.LinkOnly(), MaxBody: 1 << 10, Handle: whoami},
+		access.Route{Method: "POST", Path: "/api/v1/road", Policy: access.RoadOnly(), MaxBody: 1 << 10, Handle: readBody},
 		access.Route{Method: "POST", Path: "/api/v1/node/join", Policy: access.NodeOnly(), MaxBody: 1 << 10, Handle: whoami},
 	)
 	return e
@@ -93,6 +94,8 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 const (
 	jobPath  = "/api/v1/jobs/aaaaaaaaaaaaaaaa-jaaaaaaaaaaaaaaaaaaaa"
 	pagePath = jobPath + "/pages/1"
+
+	testScanner = "aaaaaaaaaaaaaaaa-saaaaaaaaaaaaaaaaaaaa"
 )
 
 func wantCode(t testing.TB, w *httptest.ResponseRecorder, want problem.Code) {
@@ -141,6 +144,14 @@ func TestWalk(t *testing.T) {
 		gateway := accesstest.NewGateway(t, v, testNode)
 		accesstest.Walk(t, accesstest.Walker{Handler: e.on(access.RoadLink), Routes: e.routes, Road: access.RoadLink,
 			As: gateway.As, Page: gateway.Page, Snapshot: e.records.Dump})
+	})
+	t.Run("direct", func(t *testing.T) {
+		v := access.NewGrantVerifier(testNode, nil)
+		e := newEnd(t, func(c *access.Config) { c.Grants, c.DirectRoad = v, accesstest.DirectRoad })
+		gateway := accesstest.NewGateway(t, v, testNode)
+		gateway.Scanners = map[string][]scan.Action{testScanner: scan.Actions}
+		accesstest.Walk(t, accesstest.Walker{Handler: e.on(access.RoadDirect), Routes: e.routes, Road: access.RoadDirect,
+			As: gateway.AsRoad, Page: gateway.RoadPage, Snapshot: e.records.Dump})
 	})
 }
 

@@ -60,10 +60,14 @@ func (h *handler) identify(x *exchange, r *http.Request, p Policy, own bool) (Ca
 		return Caller{}, nil // the road is the proof: its TLS pinned the gateway's key
 	case policyNode:
 		return h.identifyNode(ctx)
+	case policyRoad:
+		return Caller{}, nil // the handler finds out, by the grant in the body
 	}
 	switch h.road {
 	case RoadLink:
 		return h.identifyGrant(x, r)
+	case RoadDirect:
+		return h.identifyRoad(ctx)
 	case RoadNode:
 		return h.identifyEnrolled(ctx)
 	case RoadESCL:
@@ -148,9 +152,28 @@ func (h *handler) identifyGrant(x *exchange, r *http.Request) (Caller, error) {
 	return g.caller(h.switches.Load().MaxRole), nil
 }
 
-// stripLink takes from a link's request what a browser may have said to the gateway:
-// facts about it come in the grant alone.
-func stripLink(h http.Header) (grants []string) {
+// identifyRoad is whom the grant in force of a direct road names. The node's own list of
+// origins is asked again: it may have changed since the grant was judged.
+func (h *handler) identifyRoad(ctx context.Context) (Caller, error) {
+	if h.DirectRoad == nil {
+		return Caller{}, problem.RoadNotOpen.Error()
+	}
+	g, ok := h.DirectRoad(ctx)
+	if !ok {
+		return Caller{}, problem.RoadNotOpen.Error()
+	}
+	if g.Origin != "" {
+		if o, err := ParseOrigin(g.Origin); err != nil || !h.Origins.Allows(ctx, o) {
+			return Caller{}, problem.OriginNotAllowed.Error()
+		}
+	}
+	return g.caller(h.switches.Load().MaxRole), nil
+}
+
+// stripGranted takes from a request over a link what a browser may have said to the
+// gateway, and from one on a direct road what a script says in its browser's place: facts
+// about it come in the grant alone.
+func stripGranted(h http.Header) (grants []string) {
 	grants = h.Values(HeaderGrant)
 	for name := range h {
 		switch {

@@ -20,6 +20,7 @@ const (
 	RoadPublic   Road = "public"   // a gateway's browser side
 	RoadNode     Road = "node"     // a gateway's node side: mutual TLS, enrolled or joining nodes
 	RoadSetup    Road = "setup"    // the setup page's own ports: nobody is trusted there without a sign-in
+	RoadDirect   Road = "direct"   // a browser that reaches a node without the gateway between them: the session's grant says who asks
 	RoadESCL     Road = "escl"     // programs of the local network without a sign-in; only this process's own eSCL server speaks on it
 )
 
@@ -40,11 +41,13 @@ type Caller struct {
 	Role    api.Role        // never more than the road allows
 	Origin  string          // of a foreign web page, checked; "" for this end's own page and for programs
 	Road    Road
-	Address string            // of the peer, without its port; "" over a link
-	Gateway string            // pin of the gateway that vouches for the caller; "" without one
-	Actions []scan.Action     // on RoadLink: what the gateway permits on the scanner of the path
-	Key     ed25519.PublicKey // of the node that calls, on RoadNode
-	Node    string            // ID of the node that calls, on RoadNode, where it is enrolled; see Policy.Nodes
+	Address string        // of the peer, without its port; "" over a link
+	Gateway string        // pin of the gateway that vouches for the caller; "" without one
+	Actions []scan.Action // on RoadLink: what the gateway permits on the scanner of the path
+	// Scanners are what the gateway permits, by scanner ID, on RoadDirect. With others: nothing.
+	Scanners map[string][]scan.Action
+	Key      ed25519.PublicKey // of the node that calls, on RoadNode
+	Node     string            // ID of the node that calls, on RoadNode, where it is enrolled; see Policy.Nodes
 }
 
 // May reports whether the caller's role is at least min.
@@ -69,6 +72,12 @@ func CallerOf(ctx context.Context) Caller {
 	return c
 }
 
-// internal reports whether only our own programs speak on the road: no browser is at its
-// other end, so there is no page to judge and none to serve.
-func (r Road) internal() bool { return r == RoadLink || r == RoadNode || r == RoadESCL }
+// internal reports whether there is no page to judge on the road and none to serve: only
+// our own programs speak there, or a script that writes its requests itself, so that no
+// browser's word stands in them.
+func (r Road) internal() bool {
+	return r == RoadLink || r == RoadDirect || r == RoadNode || r == RoadESCL
+}
+
+// granted reports whether it is a gateway's grant that says who asks.
+func (r Road) granted() bool { return r == RoadLink || r == RoadDirect }

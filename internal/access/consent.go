@@ -94,6 +94,7 @@ func (g *Guard) withdrawOrigin(w http.ResponseWriter, r *http.Request) error {
 	if err := g.endSessions(ctx, func(s session) bool { return s.Origin == c.Origin }); err != nil {
 		return err
 	}
+	g.Origins.drop() // what a gateway's grants or direct roads let in has no session here
 	Note(ctx, id, c.Origin)
 	w.WriteHeader(http.StatusNoContent)
 	return nil

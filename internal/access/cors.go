@@ -11,7 +11,7 @@ import (
 // in the sense of CORS, which are cookies, are never allowed.
 const (
 	corsRequestHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, If-Range, If-None-Match, " + HeaderRequestID
-	corsAnswerHeaders  = "ETag, Repr-Digest, Content-Range, Content-Length, Location, Retry-After, " + HeaderRequestID + ", Accept-Ranges, Content-Disposition"
+	corsAnswerHeaders  = "ETag, Repr-Digest, Content-Range, Content-Length, Location, Retry-After, " + HeaderRequestID + ", Accept-Ranges, Content-Disposition, Platen-Sealed"
 	corsMaxAge         = "600" // seconds
 )
 

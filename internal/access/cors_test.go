@@ -46,7 +46,8 @@ func TestForeignPageReadsAnswers(t *testing.T) {
 		}
 		expose := tt.echo != "" && tt.echo != "*"
 		if got := w.Header(); got.Get("Access-Control-Allow-Origin") != tt.echo || got.Get("Vary") != "Origin" ||
-			strings.Contains(got.Get("Access-Control-Expose-Headers"), "Repr-Digest") != expose {
+			strings.Contains(got.Get("Access-Control-Expose-Headers"), "Repr-Digest") != expose ||
+			strings.Contains(got.Get("Access-Control-Expose-Headers"), "Platen-Sealed") != expose {
 			t.Errorf("%s: headers %v", tt.name, got)
 		}
 	}

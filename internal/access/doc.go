@@ -10,8 +10,8 @@
 //     else 403 without any CORS header
 //  4. Sec-Fetch-Site: nothing that another site's page made the browser send, but for
 //     what an allowed page fetches and for links with a ticket
-//  5. who: session cookie, bearer token, ticket, grant of the gateway, or trust in the
-//     machine's own user; a foreign page only by the token of a session of its own
+//  5. who: session cookie, bearer token, ticket, grant of the gateway for this request or
+//     for the direct road that it came by, or trust in the machine's own user; a foreign page only by the token of a session of its own
 //  6. how often, and whether the role is enough
 //  7. the identifiers in the path, the size of the body
 //

@@ -62,8 +62,8 @@ func newExchange(h *handler, w http.ResponseWriter, r *http.Request) *exchange {
 	} else {
 		x.id = scan.RandomText(requestIDLength)
 	}
-	if h.road == RoadLink {
-		x.grants = stripLink(r.Header)
+	if h.road.granted() {
+		x.grants = stripGranted(r.Header)
 	}
 	if !h.road.internal() {
 		x.tls = r.TLS

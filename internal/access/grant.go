@@ -59,11 +59,16 @@ func (g Grant) Sign(gateway *identity.Identity) string {
 // caller is who the node takes the request to be from. A gateway's subjects have a
 // name space of their own, so that none can be taken for a user of the node itself.
 func (g Grant) caller(max api.Role) Caller {
+	c := gatewaysCaller(g.Gateway, g.Subject, g.Session)
+	c.Name, c.Role, c.Origin, c.Road, c.Actions = g.Name, lower(g.Role, max), g.Origin, RoadLink, g.Actions
+	return c
+}
+
+// gatewaysCaller is whom the gateway with this first pin knows by the subject and session,
+// the same over its links and on direct roads.
+func gatewaysCaller(pin, subject, session string) Caller {
 	const enough = 12 // characters of the pin: 72 bits
-	return Caller{
-		Session: "gw-" + g.Session, Subject: "gw-" + cut(g.Gateway, enough) + ":" + g.Subject,
-		Name: g.Name, Role: lower(g.Role, max), Origin: g.Origin, Road: RoadLink, Gateway: g.Gateway, Actions: g.Actions,
-	}
+	return Caller{Session: "gw-" + session, Subject: "gw-" + cut(pin, enough) + ":" + subject, Gateway: pin}
 }
 
 // jobOf is the job ID in the path of a job or of something that belongs to one.

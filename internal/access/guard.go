@@ -25,7 +25,10 @@ type Config struct {
 	AllowPlainHTTP bool           // sign-in over HTTP from other devices; false: refused; see Switch
 	AdminToken     string         // bearer token of this machine's CLI, for connections from itself; "": none
 	Grants         *GrantVerifier // for RoadLink; nil: nothing but LinkOnly routes works there
-	MaxRole        api.Role       // highest role of callers on RoadLink; "": operator; see Switch
+	MaxRole        api.Role       // highest role of callers on RoadLink and RoadDirect; "": operator; see Switch
+	// DirectRoad is the grant in force of the road that brought the request, as VerifyRoad
+	// gave it; false: that road is not open. nil: none ever is.
+	DirectRoad func(context.Context) (RoadGrant, bool)
 
 	// Service answers GET /service to callers with a session.
 	Service func(Caller) api.Service
@@ -126,7 +129,7 @@ func (g *Guard) Handler(road Road, routes []Route, app http.Handler) http.Handle
 		if route.Policy.kind == policyMissing || route.Handle == nil || !strings.HasPrefix(route.Path, apiPrefix) {
 			panic(fmt.Sprintf("access: route %s %s has no policy, no handler or a path outside %s", route.Method, route.Path, apiPrefix))
 		}
-		if !route.Policy.On(road) {
+		if !route.On(road) {
 			continue
 		}
 		s := resources[route.Path]

@@ -10,6 +10,10 @@ import (
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; " +
 	"connect-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
+// gatewayPolicy is that of a gateway's own page, which reaches nodes by WebTransport too. At
+// which addresses they are is not known when the page is sent.
+var gatewayPolicy = strings.Replace(contentSecurityPolicy, "connect-src 'self'", "connect-src 'self' https:", 1)
+
 // strictTransport makes browsers take no plain HTTP from this name for half a year.
 const strictTransport = "max-age=15552000"
 
@@ -44,6 +48,9 @@ func (x *exchange) finishHeaders() {
 	}
 	if strings.HasPrefix(h.Get("Content-Type"), "text/html") {
 		HTMLHeaders(h)
+		if x.h.road == RoadPublic {
+			h.Set("Content-Security-Policy", gatewayPolicy)
+		}
 	}
 	h.Set(HeaderRequestID, x.id)
 }

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 )
 
-// linkHost is the Host of every request over a link: relay.Host, which this package
+// linkHost is the Host of every request over a link or on a direct road: relay.Host, which this package
 // may not import. A test compares them.
 const linkHost = "node.platen.internal"
 
@@ -165,7 +165,7 @@ func (g *Guard) authority(r *http.Request, road Road) (Authority, bool) {
 		return Authority{}, false
 	}
 	switch road {
-	case RoadLink:
+	case RoadLink, RoadDirect:
 		return Authority{Host: linkHost}, r.Host == linkHost
 	case RoadESCL:
 		return Authority{}, true // the request never was outside of this process; its client's Host was judged by Neighbours

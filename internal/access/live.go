@@ -60,6 +60,15 @@ func (l *liveRequests) end(session string) {
 // a scanner any more. What it still may it can ask again. It does not block.
 func (g *Guard) EndNode(id string) { g.live.end(nodeSession(id)) }
 
+// Watch reports the end of a caller's session, or of its page's permission: ended is closed
+// when what the session has under way would be. stop is to be called once. What has ended
+// before is not reported: call it while a request of the session is under way, whose
+// context tells.
+func (g *Guard) Watch(c Caller) (ended <-chan struct{}, stop func()) {
+	ctx, leave := g.live.enter(context.Background(), c)
+	return ctx.Done(), leave
+}
+
 // endEach cancels what the sessions have under way that which names, by their ID and
 // their foreign origin. It must not block.
 func (l *liveRequests) endEach(which func(session, origin string) bool) {

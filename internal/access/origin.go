@@ -133,3 +133,13 @@ func changesState(method string) bool {
 	}
 	return true
 }
+
+// OwnPage is the origin of this end's own page at the address by which a request came that
+// the guard let in.
+func OwnPage(r *http.Request) string {
+	a, err := ParseAuthority(r.Host, defaultPort(scheme(r)))
+	if err != nil {
+		return "" // on RoadESCL, where there are no pages
+	}
+	return Origin{Scheme: scheme(r), Authority: a}.String()
+}

@@ -95,6 +95,14 @@ func (o *Origins) Allows(ctx context.Context, origin Origin) bool {
 	return ok
 }
 
+// OnDrop adds a function that is called whenever an origin may have lost its permission. It
+// must not wait for requests to end.
+func (o *Origins) OnDrop(call func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dropped = append(o.dropped, call)
+}
+
 // lend gives what the guard has: its records, its log, and what ends requests.
 func (o *Origins) lend(records Records, log *slog.Logger, dropped func()) {
 	o.mu.Lock()

@@ -68,8 +68,12 @@ func (g *Guard) May(ctx context.Context, c Caller, scanner string) []scan.Action
 		return neighbourMay(all, scanner, g.labelsOf(scanner))
 	}
 	may := mayWith(all, c, scanner, g.labelsOf(scanner))
-	if c.Gateway != "" && c.Actions != nil {
-		may = slices.DeleteFunc(may, func(a scan.Action) bool { return !slices.Contains(c.Actions, a) })
+	bound := c.Actions
+	if c.Road == RoadDirect {
+		bound = append([]scan.Action{}, c.Scanners[scanner]...)
+	}
+	if c.Gateway != "" && bound != nil {
+		may = slices.DeleteFunc(may, func(a scan.Action) bool { return !slices.Contains(bound, a) })
 	}
 	return may
 }

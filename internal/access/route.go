@@ -49,6 +49,7 @@ const (
 	policyLink                 // the gateway itself, over the link, without a user
 	policyNode                 // a node by its TLS key
 	policySetup                // an administrator, on RoadSetup
+	policyRoad                 // whoever opens a direct road, by what the body says
 )
 
 // quota is so many requests in a period; the zero quota has no bound.
@@ -72,6 +73,10 @@ func LinkOnly() Policy { return Policy{kind: policyLink} }
 // NodeOnly asks for a node by its TLS key, which may be anybody's. On other roads than
 // RoadNode there is no such route.
 func NodeOnly() Policy { return Policy{kind: policyNode} }
+
+// RoadOnly is for what opens a direct road: nobody is known there yet. On other roads
+// there is no such route.
+func RoadOnly() Policy { return Policy{kind: policyRoad} }
 
 // Setup asks for an administrator on the ports of the setup page. Elsewhere there is no
 // such route.
@@ -125,7 +130,14 @@ func (p Policy) Tickets() Policy {
 	return p
 }
 
-// On reports whether a route with this policy exists on the road.
+// On reports whether the route exists on the road. On a direct one nothing is changed: that
+// goes through the gateway, whose limits and audit log see it.
+func (r Route) On(road Road) bool {
+	reads := r.Method == http.MethodGet && r.Audit == ""
+	return r.Policy.On(road) && (road != RoadDirect || reads || r.Policy.kind == policyRoad)
+}
+
+// On reports whether a route with this policy may exist on the road; see Route.On.
 func (p Policy) On(road Road) bool {
 	switch p.kind {
 	case policyLink:
@@ -134,13 +146,15 @@ func (p Policy) On(road Road) bool {
 		return road == RoadNode
 	case policySetup:
 		return road == RoadSetup
+	case policyRoad:
+		return road == RoadDirect
 	case policyAnonymous, policyProbe, policyRole:
 		switch road {
 		case RoadLink:
 			return !p.direct
 		case RoadNode:
 			return p.nodes && p.forKiosks()
-		case RoadESCL:
+		case RoadESCL, RoadDirect:
 			return p.forKiosks()
 		}
 		return true

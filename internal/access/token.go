@@ -16,7 +16,7 @@ import (
 // implicit assertion names the purpose and the node, so that a token serves nothing
 // and nobody else.
 
-// maxToken is the longest token that is parsed, in characters.
+// maxToken is the longest token that is parsed, in characters, but for road grants.
 const maxToken = 4096
 
 var errToken = errors.New("invalid token")
@@ -43,21 +43,23 @@ func assertion(purpose, node string) []byte { return []byte(purpose + "\x00" + n
 // open checks that the key with this pin signed the token for the node and the
 // purpose, and decodes its claims.
 func open(token, pin, purpose, node string, claims any) error {
-	if len(token) > maxToken {
-		return fmt.Errorf("%w: too long", errToken)
+	return openUpTo(maxToken, token, pin, purpose, node, claims)
+}
+
+// openUpTo is open for a purpose whose tokens may be longer.
+func openUpTo(most int, token, pin, purpose, node string, claims any) error {
+	signer, err := signerOf(most, token)
+	if err != nil {
+		return err
 	}
-	parser := paseto.NewParserWithoutExpiryCheck() // by the gateway's clock, not by ours
-	footer, err := parser.UnsafeParseFooter(paseto.V4Public, token)
-	if err != nil || len(footer) != ed25519.PublicKeySize {
-		return fmt.Errorf("%w: malformed", errToken)
-	}
-	if pin == "" || identity.PinOf(footer) != pin {
+	if pin == "" || identity.PinOf(signer) != pin {
 		return fmt.Errorf("%w: signed by another key", errToken)
 	}
-	key, err := paseto.NewV4AsymmetricPublicKeyFromBytes(footer)
+	key, err := paseto.NewV4AsymmetricPublicKeyFromBytes(signer)
 	if err != nil {
 		return fmt.Errorf("%w: bad key", errToken)
 	}
+	parser := paseto.NewParserWithoutExpiryCheck() // by the gateway's clock, not by ours
 	t, err := parser.ParseV4Public(key, token, assertion(purpose, node))
 	if err != nil {
 		return fmt.Errorf("%w: bad signature, or for another node or purpose", errToken)
@@ -66,4 +68,16 @@ func open(token, pin, purpose, node string, claims any) error {
 		return fmt.Errorf("%w: bad claims", errToken)
 	}
 	return nil
+}
+
+// signerOf is the key that a token of at most so many characters says it is signed by.
+func signerOf(most int, token string) (ed25519.PublicKey, error) {
+	if len(token) > most {
+		return nil, fmt.Errorf("%w: too long", errToken)
+	}
+	footer, err := paseto.NewParserWithoutExpiryCheck().UnsafeParseFooter(paseto.V4Public, token)
+	if err != nil || len(footer) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("%w: malformed", errToken)
+	}
+	return footer, nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 )
 
@@ -91,7 +92,7 @@ func (v *GrantVerifier) Verify(ctx context.Context, token, method, path string) 
 	if err := v.allows(ctx, g.Origin); err != nil {
 		return Grant{}, err
 	}
-	if err := v.spend(g, gateway); err != nil {
+	if _, err := v.spend(use{g.ID, g.IssuedAt, g.Expires}, gateway, maxGrantLife); err != nil {
 		return Grant{}, err
 	}
 	g.Gateway = first
@@ -108,10 +109,17 @@ func (v *GrantVerifier) covers(g Grant, gateway, method, path string) error {
 		return invalid("The grant is for another request.")
 	case g.Job != jobOf(path):
 		return invalid("The grant is for another job.")
-	case rank(g.Role) == 0 || g.Subject == "" || g.Session == "" || !isText(g.ID, grantIDLength):
-		return invalid("The grant does not say who asks.")
-	case strings.ContainsFunc(g.Subject+g.Session+g.Name, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return invalid("The grant's names are malformed.")
+	}
+	return names(g.ID, g.Subject, g.Session, g.Name, g.Role)
+}
+
+// names judges who a grant says asks.
+func names(id, subject, session, name string, role api.Role) error {
+	switch {
+	case rank(role) == 0 || subject == "" || session == "" || !isText(id, grantIDLength):
+		return problem.New(problem.GrantInvalid, "The grant does not say who asks.")
+	case strings.ContainsFunc(subject+session+name, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		return problem.New(problem.GrantInvalid, "The grant's names are malformed.")
 	}
 	return nil
 }
@@ -128,35 +136,42 @@ func (v *GrantVerifier) allows(ctx context.Context, origin string) error {
 	return nil
 }
 
-// spend judges the grant's time and makes sure that it is used once.
-func (v *GrantVerifier) spend(g Grant, gateway string) error {
+// use is what of a grant matters for using it once, in its time.
+type use struct {
+	id           string
+	from, before time.Time
+}
+
+// spend judges the time of a grant that may live so long and makes sure that it is used
+// once. there is what time it is at the gateway.
+func (v *GrantVerifier) spend(g use, gateway string, longest time.Duration) (there time.Time, err error) {
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.clock.IsZero() || v.gateway != gateway {
-		return problem.New(problem.GrantInvalid, "The gateway has not said its time over this link.")
+		return there, problem.New(problem.GrantInvalid, "The gateway has not said its time over this link.")
 	}
-	there := v.clock.Add(now.Sub(v.set))
-	life := g.Expires.Sub(g.IssuedAt)
+	there = v.clock.Add(now.Sub(v.set))
+	life := g.before.Sub(g.from)
 	switch {
-	case life <= 0 || life > maxGrantLife || g.IssuedAt.After(there.Add(clockSkew)):
-		return problem.New(problem.GrantInvalid, "The grant's time is not possible.")
-	case !there.Before(g.Expires.Add(clockSkew)):
-		return problem.GrantExpired.Error()
-	case g.IssuedAt.Before(v.floor):
-		return problem.GrantExpired.Error() // from before this process: it may have been used then
+	case life <= 0 || life > longest || g.from.After(there.Add(clockSkew)):
+		return there, problem.New(problem.GrantInvalid, "The grant's time is not possible.")
+	case !there.Before(g.before.Add(clockSkew)):
+		return there, problem.GrantExpired.Error()
+	case g.from.Before(v.floor):
+		return there, problem.GrantExpired.Error() // from before this process: it may have been used then
 	}
-	if _, replayed := v.used[g.ID]; replayed {
-		return problem.New(problem.GrantInvalid, "The grant was used before.")
+	if _, replayed := v.used[g.id]; replayed {
+		return there, problem.New(problem.GrantInvalid, "The grant was used before.")
 	}
 	if len(v.used) >= maxRemembered || now.Sub(v.swept) > clockSkew {
 		v.forgetLocked(there, now)
 	}
 	if len(v.used) >= maxRemembered {
-		return problem.Unavailable.Error().After(clockSkew)
+		return there, problem.Unavailable.Error().After(clockSkew)
 	}
-	v.used[g.ID] = g.Expires.Add(clockSkew)
-	return nil
+	v.used[g.id] = g.before.Add(clockSkew)
+	return there, nil
 }
 
 // forgetLocked drops grants that have run out.

@@ -29,6 +29,13 @@ func attacks(w Walker, route access.Route) []attack {
 			attack{name: "bearer token in place of a key", make: withHeader(problem.NodeUnknown, "Authorization", "Bearer "+strings.Repeat("a", 52))},
 			attack{name: "grant in place of a key", make: withHeader(problem.NodeUnknown, access.HeaderGrant, "x")},
 		)
+	case access.RoadDirect:
+		list = append(list,
+			attack{name: "road that is not open", make: unsigned(problem.RoadNotOpen)},
+			attack{name: "cookie in place of a grant", make: withHeader(problem.RoadNotOpen, "Cookie", "__Host-platen=x")},
+			attack{name: "bearer token in place of a grant", make: withHeader(problem.RoadNotOpen, "Authorization", "Bearer "+strings.Repeat("a", 52))},
+			attack{name: "grant of a link", make: withHeader(problem.RoadNotOpen, access.HeaderGrant, "x")},
+		)
 	case access.RoadESCL:
 		list = append(list, attack{name: "no address", make: fromNowhere})
 	default:
@@ -99,12 +106,18 @@ func browserAttacks(route access.Route) []attack {
 
 // betweenEnds reports whether the route is for our own other end and for no user.
 func betweenEnds(route access.Route) bool {
-	return !route.Policy.On(access.RoadLAN) && !route.Policy.On(access.RoadSetup)
+	return !route.Policy.On(access.RoadLAN) && !route.Policy.On(access.RoadSetup) && !route.Policy.On(access.RoadDirect)
+}
+
+// nobodyKnown reports whether the route is one that asks nobody who they are: between our
+// own ends, and where a direct road is opened.
+func (w Walker) nobodyKnown(route access.Route) bool {
+	return w.Road == access.RoadLink && betweenEnds(route) || w.Road == access.RoadDirect && route.Policy.Role() == ""
 }
 
 func unsigned(want problem.Code) maker {
 	return func(w Walker, _ *testing.T, route access.Route) (*http.Request, problem.Code) {
-		if w.Road == access.RoadLink && betweenEnds(route) {
+		if w.nobodyKnown(route) {
 			return nil, ""
 		}
 		return w.request(route), want

@@ -51,7 +51,7 @@ func pageAttacks(w Walker, route access.Route) []attack {
 	if w.Page == nil {
 		return nil
 	}
-	if w.Road == access.RoadLink {
+	if w.Road == access.RoadLink || w.Road == access.RoadDirect {
 		return []attack{
 			{name: "grant for a page that the node does not allow", make: pageOf(problem.OriginNotAllowed, evilOrigin, "")},
 			{name: "grant for a null page", make: pageOf(problem.OriginNotAllowed, "null", "")},
@@ -88,7 +88,7 @@ func pageAttacks(w Walker, route access.Route) []attack {
 // own pages and programs.
 func pageOf(want problem.Code, session, from string) maker {
 	return func(w Walker, t *testing.T, route access.Route) (*http.Request, problem.Code) {
-		if w.Road == access.RoadLink && betweenEnds(route) {
+		if w.nobodyKnown(route) {
 			return nil, ""
 		}
 		r := w.request(route)
@@ -159,7 +159,7 @@ func lowRoleOf(origin string) maker {
 // checkPreflight asks as a browser does for a page of an allowed origin.
 func (w Walker) checkPreflight(t *testing.T, route access.Route) {
 	t.Helper()
-	if w.Page == nil || w.Road == access.RoadLink || !route.Policy.ForForeignPages(w.Road) {
+	if w.Page == nil || w.Road == access.RoadLink || w.Road == access.RoadDirect || !route.Policy.ForForeignPages(w.Road) {
 		return
 	}
 	for _, network := range []string{"", "Private", "Local"} {
@@ -184,7 +184,7 @@ func (w Walker) checkPreflight(t *testing.T, route access.Route) {
 		}
 		methods := strings.Split(h.Get("Access-Control-Allow-Methods"), ", ")
 		for _, other := range w.Routes {
-			if other.Path == route.Path && other.Policy.On(w.Road) && slices.Contains(methods, other.Method) != other.Policy.ForForeignPages(w.Road) {
+			if other.Path == route.Path && other.On(w.Road) && slices.Contains(methods, other.Method) != other.Policy.ForForeignPages(w.Road) {
 				t.Errorf("preflight: Access-Control-Allow-Methods = %q, which is wrong about %s", methods, other.Method)
 			}
 		}

@@ -67,7 +67,7 @@ func NewRequest(road access.Road, method, target, body string) *http.Request {
 	switch road {
 	case access.RoadLoopback:
 		host, peer = LoopbackHost, netip.AddrFrom4([4]byte{127, byte(n >> 16), byte(n >> 8), byte(n)})
-	case access.RoadLink:
+	case access.RoadLink, access.RoadDirect:
 		host = linkHost
 	case access.RoadESCL: // in memory
 	default:
@@ -186,6 +186,7 @@ func redeem(t testing.TB, g *access.Guard, h http.Handler, road access.Road, rol
 type Gateway struct {
 	Identity *identity.Identity
 	Node     string
+	Scanners map[string][]scan.Action // in the grants of AsRoad
 }
 
 // NewGateway makes a gateway that the verifier of the node trusts, with its clock set.
@@ -212,4 +213,26 @@ func (g *Gateway) Page(origin string) As {
 		c := access.Caller{Session: "test", Subject: "test", Role: role, Origin: origin}
 		r.Header.Set(access.HeaderGrant, access.NewGrant(c, g.Node, r, time.Now(), scan.Actions...).Sign(g.Identity))
 	}
+}
+
+// AsRoad puts the request on a direct road that was opened by a grant. The end's
+// access.Config has DirectRoad in DirectRoad.
+func (g *Gateway) AsRoad(t testing.TB, r *http.Request, role api.Role) { g.RoadPage("")(t, r, role) }
+
+// RoadPage is AsRoad for pages of a foreign origin.
+func (g *Gateway) RoadPage(origin string) As {
+	return func(_ testing.TB, r *http.Request, role api.Role) {
+		c := access.Caller{Session: "test", Subject: "test", Role: role, Origin: origin}
+		grant := access.NewRoadGrant(c, g.Node, nil, g.Scanners, time.Now())
+		grant.Gateway = g.Identity.Pin()
+		*r = *r.WithContext(context.WithValue(r.Context(), roadKey{}, grant))
+	}
+}
+
+type roadKey struct{}
+
+// DirectRoad is access.Config.DirectRoad for requests of AsRoad.
+func DirectRoad(ctx context.Context) (access.RoadGrant, bool) {
+	g, ok := ctx.Value(roadKey{}).(access.RoadGrant)
+	return g, ok
 }

@@ -21,9 +21,9 @@ type Walker struct {
 	Handler http.Handler
 	Routes  []access.Route
 	Road    access.Road
-	As      As // SignIn(…) or Gateway.As
+	As      As // SignIn(…), Gateway.As or Gateway.AsRoad
 
-	// Page is As for pages of a foreign origin: SignInPage(…) or Gateway.Page. The end must
+	// Page is As for pages of a foreign origin: SignInPage(…), Gateway.Page or Gateway.RoadPage. The end must
 	// allow them (AllowPages). nil: no foreign page is tried.
 	Page func(origin string) As
 	// Cookie signs our own page in, as Cookie(…) does; nil: no cookie is tried.
@@ -67,7 +67,7 @@ func Walk(t *testing.T, w Walker) {
 	walked := 0
 	w.Page, w.Cookie = once(w.Page), onceEach(w.Cookie)
 	for _, route := range w.Routes {
-		if !route.Policy.On(w.Road) {
+		if !route.On(w.Road) {
 			continue
 		}
 		walked++

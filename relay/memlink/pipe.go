@@ -3,6 +3,7 @@ package memlink
 import (
 	"bytes"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -17,8 +18,14 @@ type pipe struct {
 	data    bytes.Buffer
 	ended   bool  // no more will come
 	err     error // the stream was reset: data is void
-	late    bool  // the writer's deadline has passed
-	timer   *time.Timer
+	write   deadline
+	read    deadline
+}
+
+// deadline is the writer's or the reader's.
+type deadline struct {
+	late  bool // it has passed
+	timer *time.Timer
 }
 
 func newPipe(window int) *pipe {
@@ -30,12 +37,14 @@ func newPipe(window int) *pipe {
 func (p *pipe) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.data.Len() == 0 && !p.ended && p.err == nil {
+	for p.data.Len() == 0 && !p.ended && p.err == nil && !p.read.late {
 		p.changed.Wait()
 	}
 	switch {
 	case p.err != nil:
 		return 0, p.err
+	case p.read.late:
+		return 0, os.ErrDeadlineExceeded
 	case p.data.Len() == 0:
 		return 0, io.EOF
 	}
@@ -48,13 +57,15 @@ func (p *pipe) Write(b []byte) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(b) > 0 {
-		for p.data.Len() == p.window && p.err == nil && !p.late {
+		for p.data.Len() == p.window && p.err == nil && !p.ended && !p.write.late {
 			p.changed.Wait()
 		}
 		switch {
 		case p.err != nil:
 			return n, p.err
-		case p.late:
+		case p.ended:
+			return n, net.ErrClosed
+		case p.write.late:
 			return n, os.ErrDeadlineExceeded
 		}
 		m := min(len(b), p.window-p.data.Len())
@@ -82,27 +93,46 @@ func (p *pipe) fail(err error) {
 	}
 }
 
-func (p *pipe) setDeadline(t time.Time) {
+// abort is fail for a direction that may have ended: its reader is gone too.
+func (p *pipe) abort(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
+	if p.err == nil {
+		p.err = err
+		p.changed.Broadcast()
 	}
-	p.late = false
+}
+
+// setDeadline is the writer's.
+func (p *pipe) setDeadline(t time.Time) { p.set(&p.write, t) }
+
+func (p *pipe) setReadDeadline(t time.Time) { p.set(&p.read, t) }
+
+func (p *pipe) set(d *deadline, t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	d.late = false
 	if t.IsZero() {
 		return
 	}
 	wait := time.Until(t)
 	if wait <= 0 {
-		p.late = true
+		d.late = true
 		p.changed.Broadcast()
 		return
 	}
-	p.timer = time.AfterFunc(wait, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.late = true
-		p.changed.Broadcast()
+		if d.timer == timer { // else another deadline has been set
+			d.late = true
+			p.changed.Broadcast()
+		}
 	})
+	d.timer = timer
 }

@@ -36,6 +36,9 @@ type Harness struct {
 	// Shake dials the gateway's port with a TLS configuration of one's own and
 	// reports whether the gateway took it; nil: there is no TLS.
 	Shake func(ctx context.Context, c *tls.Config) error
+	// Narrow says that the gateway's windows are a browser's: stalled readers may then
+	// hold up others until they are reset.
+	Narrow bool
 }
 
 // Run checks the adapter behind connect, which makes a fresh harness; what it

@@ -3,7 +3,7 @@ package relay
 import (
 	"context"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,7 +12,8 @@ type held struct {
 	conn     Conn
 	kind     Kind
 	since    time.Time
-	load     load
+	load     Load
+	bulk     atomic.Bool   // it stands beside another
 	draining chan struct{} // closed when the link takes no new requests
 	gone     chan struct{} // closed when Serve has returned
 }
@@ -29,10 +30,11 @@ func (h *held) traffic() (sent, heard uint64, counts bool) {
 }
 
 // hold serves a new link; its end comes over s.ended.
-func (s *keeping) hold(c Conn, now time.Time) *held {
+func (s *keeping) hold(c Conn, now time.Time, bulk bool) *held {
 	h := &held{conn: c, kind: c.Kind(), since: now, draining: make(chan struct{}), gone: make(chan struct{})}
+	h.bulk.Store(bulk)
 	s.running.Go(func() {
-		err := c.Serve(s.ctx, h.counted(s.config.Handler))
+		err := c.Serve(s.ctx, h.counted(s.config.Handler, s.want))
 		close(h.gone)
 		select {
 		case s.ended <- ended{h, err}:
@@ -42,23 +44,33 @@ func (s *keeping) hold(c Conn, now time.Time) *held {
 	return h
 }
 
-type drainingKey struct{}
+type heldKey struct{}
 
 // Draining is closed when the link that brought a request is about to be closed.
 // Answers without an end of their own (event streams) end then; the other side
 // asks again over the next link. It is nil, and never closed, on other roads.
 func Draining(ctx context.Context) <-chan struct{} {
-	c, _ := ctx.Value(drainingKey{}).(<-chan struct{})
-	return c
+	if h, ok := ctx.Value(heldKey{}).(*held); ok {
+		return h.draining
+	}
+	return nil
 }
 
-// counted counts requests under way and tells them of a drain.
-func (h *held) counted(next http.Handler) http.Handler {
+// Bulk reports whether the link that brought a request stands beside another one, to
+// carry bodies: the node's hello says so (LinkWelcome.bulk).
+func Bulk(ctx context.Context) bool {
+	h, ok := ctx.Value(heldKey{}).(*held)
+	return ok && h.bulk.Load()
+}
+
+// counted counts requests under way, tells them of a drain, and calls want for each
+// large body.
+func (h *held) counted(next http.Handler, want func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.load.enter()
-		defer h.load.leave()
-		ctx := context.WithValue(r.Context(), drainingKey{}, (<-chan struct{})(h.draining))
-		next.ServeHTTP(w, r.WithContext(ctx))
+		h.load.Enter()
+		defer h.load.Leave()
+		w = &sizing{ResponseWriter: w, left: largeBody, began: time.Now(), large: want}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
 	})
 }
 
@@ -73,7 +85,7 @@ func (h *held) drain(ctx context.Context) {
 	defer linger.Stop()
 	for {
 		select {
-		case <-h.load.idle():
+		case <-h.load.Idle():
 		case <-limit.C:
 			return
 		case <-h.gone:
@@ -81,11 +93,11 @@ func (h *held) drain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		before := h.load.total()
+		before := h.load.Total()
 		linger.Reset(drainLinger)
 		select {
 		case <-linger.C:
-			if h.load.total() == before {
+			if h.load.Total() == before {
 				return
 			}
 		case <-limit.C:
@@ -96,49 +108,4 @@ func (h *held) drain(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// load counts what is under way.
-type load struct {
-	mu    sync.Mutex
-	n     int
-	count uint64        // of all that ever entered
-	empty chan struct{} // closed while n is 0; nil before the first wait
-}
-
-func (l *load) enter() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n == 0 {
-		l.empty = nil
-	}
-	l.n++
-	l.count++
-}
-
-func (l *load) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n--; l.n == 0 && l.empty != nil {
-		close(l.empty)
-	}
-}
-
-func (l *load) total() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count
-}
-
-// idle is closed as soon as nothing is under way.
-func (l *load) idle() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.empty == nil {
-		l.empty = make(chan struct{})
-		if l.n == 0 {
-			close(l.empty)
-		}
-	}
-	return l.empty
 }

@@ -22,6 +22,7 @@ const (
 	backoffCap    = 8 * time.Second // in the first minute without a link
 	backoffLate   = time.Minute     // later, and when the gateway said no
 	backoffSettle = 10 * time.Second
+	companionIdle = time.Minute // a companion without use is closed after this
 )
 
 // Config is what a Keeper needs.
@@ -34,16 +35,17 @@ type Config struct {
 	// (PeerKeyOf) and end early when their link is drained (Draining).
 	Handler http.Handler
 	Log     *slog.Logger
-	// OnUp and OnDown, if set, hear that a link stands (also when a new one replaces
-	// the last) and why none does: once when it is lost, then after each dial that
-	// failed. They are called one at a time and must not block.
+	// OnUp and OnDown, if set, hear that a link stands (also when a new one, or the
+	// companion, takes the place of the last) and why none does: once when it is lost,
+	// then after each dial that failed. They are called one at a time and must not block.
 	OnUp   func(Kind)
 	OnDown func(err error)
 	// Rand gives numbers in [0,1) for jitter; nil: math/rand.
 	Rand func() float64
 }
 
-// Keeper keeps one link to the gateway up.
+// Keeper keeps one link to the gateway up, and while large bodies are sent, a
+// companion beside it (companion.go).
 type Keeper struct {
 	config  Config
 	redial  chan time.Duration
@@ -92,6 +94,12 @@ func (k *Keeper) Serve(ctx context.Context) error {
 			s.dial(toUpgrade)
 		case <-s.tick.C:
 			s.watch()
+		case <-s.wanted:
+			s.accompany()
+		case j := <-s.joined:
+			s.onJoined(j)
+		case <-s.idle.C:
+			s.dismissIdle()
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 type dialed struct {
 	purpose purpose
 	heard   uint64 // the present link's count when the dial began
+	target  Target
 	conn    Conn
 	err     error
 }
@@ -43,6 +44,7 @@ type keeping struct {
 
 	current *held // nil: no link
 	dialing bool
+	company
 
 	bad map[Kind]time.Time // kinds that are not trusted before that time
 
@@ -64,7 +66,8 @@ func newKeeping(ctx context.Context, c Config) *keeping {
 		bad:    map[Kind]time.Time{},
 		dialed: make(chan dialed), ended: make(chan ended),
 		next: time.NewTimer(0), retry: time.NewTimer(0), probe: time.NewTimer(0),
-		tick: time.NewTicker(silenceTick),
+		tick:    time.NewTicker(silenceTick),
+		company: newCompany(),
 	}
 	s.next.Stop()
 	s.retry.Stop()
@@ -79,6 +82,7 @@ func (s *keeping) wait() {
 	s.next.Stop()
 	s.retry.Stop()
 	s.probe.Stop()
+	s.idle.Stop()
 	s.running.Wait()
 }
 
@@ -105,11 +109,10 @@ func (s *keeping) dial(why purpose) {
 		_, d.heard, _ = s.current.traffic()
 	}
 	s.running.Go(func() {
-		target, err := s.config.Target(s.ctx)
-		if err == nil {
-			d.conn, err = race(s.ctx, &s.running, dialers, target)
+		d.target, d.err = s.config.Target(s.ctx)
+		if d.err == nil {
+			d.conn, d.err = race(s.ctx, &s.running, dialers, d.target)
 		}
-		d.err = err
 		select {
 		case s.dialed <- d:
 		case <-s.ctx.Done():
@@ -153,18 +156,26 @@ func (s *keeping) onDialed(d dialed) {
 		}
 	}
 	s.judge(d.purpose, d.conn.Kind(), now)
+	s.next.Stop() // a drain that was asked for was of the links before
 	old := s.current
-	s.current = s.hold(d.conn, now)
-	s.silence = silence{}
-	s.retry.Stop()
-	s.config.Log.Info("link to the gateway stands", "kind", d.conn.Kind(), "replaces", old != nil)
-	if s.config.OnUp != nil {
-		s.config.OnUp(d.conn.Kind())
-	}
+	s.dismiss()
+	s.alone(d.target)
+	s.present(s.hold(d.conn, now, false), old != nil)
 	if old != nil {
 		s.running.Go(func() { old.drain(s.ctx) })
 	}
 	s.planProbe(now)
+}
+
+// present makes h the link that is kept.
+func (s *keeping) present(h *held, replaces bool) {
+	s.current = h
+	s.silence = silence{}
+	s.retry.Stop()
+	s.config.Log.Info("link to the gateway stands", "kind", h.kind, "replaces", replaces)
+	if s.config.OnUp != nil {
+		s.config.OnUp(h.kind)
+	}
 }
 
 func (s *keeping) onDialFailed(d dialed, now time.Time) {
@@ -214,11 +225,20 @@ func (s *keeping) planProbe(now time.Time) {
 }
 
 func (s *keeping) onEnded(e ended) {
-	if e.held != s.current {
+	now := time.Now()
+	switch e.held {
+	case s.current:
+	case s.beside:
+		s.onParted(e, now)
+		return
+	default:
 		s.config.Log.Info("drained link closed", "kind", e.held.kind)
 		return
 	}
-	now := time.Now()
+	if s.beside != nil {
+		s.promote(e, now)
+		return
+	}
 	s.current = nil
 	s.probe.Stop()
 	if now.Sub(e.held.since) >= backoffSettle {

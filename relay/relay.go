@@ -4,7 +4,9 @@
 // turn a connection round and nothing else.
 //
 // The node holds a Keeper, which races the dialers, keeps one link up and dials
-// again when it falls. The gateway's front hands every new Link to the gateway.
+// again when it falls. While large bodies are sent it holds a second one of another
+// kind beside it, so that the gateway can take them over the better of the two. The
+// gateway's front hands every new Link to the gateway.
 // Both ends know the other's public key before they connect; no system root is
 // trusted on a link (package identity).
 //
@@ -40,6 +42,7 @@ const (
 	ALPNLink = "platen-link/1"        // a link
 	ALPNNode = "platen-node/1"        // a node's own requests to the gateway: HTTP/1.1 over mutual TLS
 	Host     = "node.platen.internal" // the Host of every request over a link
+	LinkMark = "pltn"                 // begins the QUIC connection IDs of a node that dials a link
 )
 
 // Limits of a link, the same over both kinds.

@@ -5,6 +5,7 @@ package front_test
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"github.com/platen-scan/platen/relay"
+	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
 )
@@ -46,10 +50,47 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
+// BenchmarkBrowser fetches a page that the gateway has, as browsers do.
+func BenchmarkBrowser(b *testing.B) {
+	page := bytes.Repeat([]byte{0x5a, 1, 2, 3}, pageSize/4)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page))
+	})
+	b.Run("http", func(b *testing.B) {
+		fetch(b, httptest.NewServer(relay.Progress(handler, relay.StallLimit)))
+	})
+	for name, client := range map[string]func(*gateway) *http.Client{
+		"https-h1": func(g *gateway) *http.Client {
+			return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: g.roots()}, DisableCompression: true}}
+		},
+		"https-h2": func(g *gateway) *http.Client {
+			return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: g.roots()}, DisableCompression: true, ForceAttemptHTTP2: true}}
+		},
+		"https-h3": func(g *gateway) *http.Client {
+			return g.over3(b, func(c *quic.Config) { // a browser's windows
+				c.InitialStreamReceiveWindow, c.MaxStreamReceiveWindow = 6<<20, 6<<20
+				c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 15<<20, 15<<20
+			})
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			g := newGateway(b, func(c *front.Config) { c.BrowserHandler = handler })
+			c := client(g)
+			defer c.CloseIdleConnections()
+			fetchFrom(b, c, fmt.Sprintf("https://%s", g.Addr()))
+		})
+	}
+}
+
 func fetch(b *testing.B, server *httptest.Server) {
 	defer server.Close()
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{}, DisableCompression: true}}
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()
+	fetchFrom(b, client, server.URL)
+}
+
+func fetchFrom(b *testing.B, client *http.Client, url string) {
 	buf := make([]byte, 256<<10)
 	b.SetBytes(pageSize)
 	before := cpuTime(b)
@@ -58,7 +99,7 @@ func fetch(b *testing.B, server *httptest.Server) {
 		b.ReportMetric((cpuTime(b)-before).Seconds()/gigabytes, "cpu-s/GB")
 	}()
 	for b.Loop() {
-		answer, err := client.Get(server.URL + "/page")
+		answer, err := client.Get(url + "/page")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"sync"
+
+	"github.com/platen-scan/platen/relay"
 )
 
 // handover is a net.Listener whose connections have been accepted and shaken
@@ -65,6 +67,7 @@ type connections struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[io.Closer]struct{}
+	load   relay.Load // as many
 }
 
 func (c *connections) add(conn io.Closer) bool {
@@ -77,13 +80,25 @@ func (c *connections) add(conn io.Closer) bool {
 		c.open = map[io.Closer]struct{}{}
 	}
 	c.open[conn] = struct{}{}
+	c.load.Enter()
 	return true
 }
 
 func (c *connections) remove(conn io.Closer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.open, conn)
+	if _, there := c.open[conn]; there {
+		delete(c.open, conn)
+		c.load.Leave()
+	}
+}
+
+// wait waits until none is open, or ctx ends.
+func (c *connections) wait(ctx context.Context) {
+	select {
+	case <-c.load.Idle():
+	case <-ctx.Done():
+	}
 }
 
 func (c *connections) closeAll() {

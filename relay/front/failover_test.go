@@ -3,6 +3,7 @@ package front_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -185,7 +186,11 @@ func runGateway(address, dir string) int {
 		return 1
 	}
 	f, err := front.New(front.Config{
-		Addr: address, Identity: id, Certificate: noCertificate,
+		Addr: address, Identity: id,
+		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c, err := id.Certificate()
+			return &c, err
+		},
 		BrowserHandler: http.NotFoundHandler(), NodeHandler: http.NotFoundHandler(), LinkAllowed: allowAll,
 		OnLink: func(l relay.Link) {
 			r, _ := http.NewRequest("GET", "http://node/events", nil)

@@ -4,7 +4,8 @@
 //	platen-link/1      a node's link, over QUIC and over TLS: OnLink
 //	platen-node/1      a node's own requests, HTTP/1.1: NodeHandler
 //	acme-tls/1         an ACME server's look at a challenge's certificate; nothing follows
-//	h2, http/1.1, none browsers: BrowserHandler
+//	h3                 browsers over QUIC: BrowserHandler
+//	h2, http/1.1, none browsers over TLS: BrowserHandler
 //
 // The first two are mutual TLS 1.3 with the identities' keys and never look at a
 // root; client certificates are asked for nowhere else. cmd/platen makes a Front
@@ -37,8 +38,10 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = 60 * time.Second
 	maxHeader         = 16 << 10
+	maxStreams        = 100 // requests at once over one connection
 	maxHandshake      = 5 * time.Second
-	stopGrace         = 3 * time.Second // for requests under way when Serve is told to end
+	defaultGrace      = 10 * time.Second
+	lastBytes         = 3 * time.Second // for the end of an answer to arrive, when all are written and Serve is told to end
 )
 
 // alpnChallenge is RFC 8737's.
@@ -70,6 +73,15 @@ type Config struct {
 	// once, not after the idle timeout, that their links are gone.
 	StatelessResetKey [32]byte
 
+	// TellHTTP3 tells browsers that came over TCP that there is HTTP/3 (Alt-Svc). It is
+	// answered either way. Over TCP a page comes faster and costs less, most of all where
+	// packets are lost; see docs/benchmarks.md.
+	TellHTTP3 bool
+
+	// Grace is how long requests under way may still take, and links stand, when Serve is
+	// told to end; 0: 10 s.
+	Grace time.Duration
+
 	Limits Limits
 	Log    *slog.Logger
 }
@@ -77,15 +89,19 @@ type Config struct {
 // Front is a gateway's port.
 type Front struct {
 	config   Config
-	entryTLS *tls.Config // picks one of the three; shared, so that tickets work
+	entryTLS *tls.Config // picks one of those below; shared, so that tickets work
+	quicTLS  *tls.Config // the same over QUIC
 	linkTLS  *tls.Config
 	nodeTLS  *tls.Config
 	webTLS   *tls.Config
+	web3TLS  *tls.Config
 	gate     *gate
-	handlers struct{ browser, node http.Handler }
+	handlers struct{ browser, browser3, node http.Handler }
+	underWay relay.Load // requests
 
-	tcp net.Listener
-	udp net.PacketConn
+	tcp   net.Listener
+	udp   net.PacketConn
+	http3 bool // there is HTTP/3 on this socket
 }
 
 // New checks the configuration. Listen opens the port, Serve answers on it.
@@ -111,9 +127,15 @@ func New(c Config) (*Front, error) {
 		NextProtos:     []string{"h2", "http/1.1", alpnChallenge},
 		GetCertificate: c.Certificate,
 	}
+	f.web3TLS = &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{alpnHTTP3}, GetCertificate: c.Certificate}
 	f.entryTLS = &tls.Config{GetConfigForClient: f.configFor}
-	f.handlers.browser = relay.Progress(c.BrowserHandler, relay.StallLimit)
-	f.handlers.node = relay.Progress(fromNode(c.NodeHandler), relay.StallLimit)
+	f.quicTLS = &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: f.quicConfigFor}
+	f.handlers.browser3 = f.counted(relay.Progress(timed(c.BrowserHandler, bodyTimeout), relay.StallLimit))
+	f.handlers.browser = f.handlers.browser3
+	f.handlers.node = f.counted(relay.Progress(fromNode(c.NodeHandler), relay.StallLimit))
+	if f.config.Grace == 0 {
+		f.config.Grace = defaultGrace
+	}
 	return f, nil
 }
 
@@ -129,6 +151,14 @@ func (f *Front) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return f.webTLS, nil
 }
 
+// quicConfigFor is configFor over QUIC, where nodes' own requests are not answered.
+func (f *Front) quicConfigFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if f.http3 && !slices.Contains(hello.SupportedProtos, relay.ALPNLink) {
+		return f.web3TLS, nil
+	}
+	return f.linkTLS, nil
+}
+
 // Listen opens the port. Its error names the process that has it already.
 func (f *Front) Listen() error {
 	host, port, err := net.SplitHostPort(f.config.Addr)
@@ -136,7 +166,8 @@ func (f *Front) Listen() error {
 		return fmt.Errorf("the gateway's address %q: %w", f.config.Addr, err)
 	}
 	for try := 0; ; try++ {
-		tcp, err := net.Listen("tcp", f.config.Addr)
+		config := net.ListenConfig{Control: tune}
+		tcp, err := config.Listen(context.Background(), "tcp", f.config.Addr)
 		if err != nil {
 			return Explain(err, "tcp", f.config.Addr)
 		}
@@ -148,6 +179,9 @@ func (f *Front) Listen() error {
 		udp, err := net.ListenPacket("udp", net.JoinHostPort(host, bound))
 		if err == nil {
 			f.tcp, f.udp = tcp, udp
+			if f.http3 = seesArrival(udp.LocalAddr()); f.http3 && f.config.TellHTTP3 {
+				f.handlers.browser = tellHTTP3(f.handlers.browser3)
+			}
 			return nil
 		}
 		tcp.Close()
@@ -163,13 +197,16 @@ func (f *Front) Addr() net.Addr { return f.tcp.Addr() }
 // Close gives up a port that Serve was never called for.
 func (f *Front) Close() error { return errors.Join(f.tcp.Close(), f.udp.Close()) }
 
-// Serve answers until ctx ends, then closes the port and every connection and
-// returns nil; it returns an error if a socket fails. It is called once.
+// Serve answers until ctx ends. Then it takes no more connections, tells browsers to
+// come back over others, lets what is under way end (Grace), waits for the owners of
+// the links to close them, closes the port and every connection and returns nil; it
+// returns an error if a socket fails. It is called once.
 func (f *Front) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &serving{Front: f, ctx: ctx, fail: cancel}
 	s.web = s.server(f.handlers.browser)
+	s.web3 = newBrowsers(f.handlers.browser3)
 	s.node = s.server(f.handlers.node)
 	s.node.ReadTimeout = time.Minute
 	s.node.Protocols = new(http.Protocols)
@@ -179,7 +216,7 @@ func (f *Front) Serve(ctx context.Context) error {
 	reset := quic.StatelessResetKey(f.config.StatelessResetKey)
 	handshakes := rate.NewLimiter(rate.Limit(f.gate.limits.RetryAbove), f.gate.limits.RetryAbove)
 	s.quic = &quic.Transport{
-		Conn:                receiveJoined(f.udp),
+		Conn:                look(receiveJoined(f.udp)),
 		StatelessResetKey:   &reset,
 		TokenGeneratorKey:   &tokens,
 		ConnectionIDLength:  8,

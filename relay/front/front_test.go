@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -51,8 +52,8 @@ func newConfig(t testing.TB, address string) front.Config {
 	}
 }
 
-// newGateway serves until the test ends. change may alter the configuration.
-func newGateway(t testing.TB, change ...func(*front.Config)) *gateway {
+// makeGateway has its port open. change may alter the configuration.
+func makeGateway(t testing.TB, change ...func(*front.Config)) *gateway {
 	t.Helper()
 	ca, err := identity.LoadCA(t.TempDir(), "test")
 	if err != nil {
@@ -75,6 +76,13 @@ func newGateway(t testing.TB, change ...func(*front.Config)) *gateway {
 	if err := g.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// newGateway serves until the test ends. change may alter the configuration.
+func newGateway(t testing.TB, change ...func(*front.Config)) *gateway {
+	t.Helper()
+	g := makeGateway(t, change...)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(ctx) }()
@@ -130,4 +138,12 @@ func newIdentity(t testing.TB) *identity.Identity {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// heap is what lives after a collection.
+func heap() int {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }

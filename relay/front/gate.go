@@ -50,6 +50,7 @@ func newGate(l Limits) *gate { return &gate{limits: l, byIP: map[netip.Prefix]co
 type ticket struct {
 	gate          *gate
 	from          netip.Prefix
+	node          bool // over QUIC: it has the mark, and so a link's windows
 	onceShaken    sync.Once
 	onceConnected sync.Once
 }
@@ -122,6 +123,7 @@ func (s *serving) admitQUIC(ctx context.Context, client *quic.ClientInfo) (conte
 	if t == nil {
 		return nil, errTooMany
 	}
+	t.node = isNode(client.RemoteAddr)
 	context.AfterFunc(ctx, t.leave)
 	return context.WithValue(ctx, ticketKey{}, t), nil
 }

@@ -67,7 +67,7 @@ func (g *groConn) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 		packet := g.rest[:min(g.size, len(g.rest))]
 		ms[n].N = copy(ms[n].Buffers[0], packet)
 		ms[n].NN = copy(ms[n].OOB, from.OOB[:from.NN])
-		ms[n].Addr, ms[n].Flags = from.Addr, from.Flags
+		ms[n].Addr, ms[n].Flags = sender(packet, from.Addr), from.Flags
 		if g.rest = g.rest[len(packet):]; len(g.rest) == 0 {
 			g.next++
 			g.begin()

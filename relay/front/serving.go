@@ -26,6 +26,7 @@ type serving struct {
 	quic *quic.Transport
 	web  *http.Server
 	node *http.Server
+	web3 *browsers
 
 	webConns, nodeConns handover
 	running             sync.WaitGroup
@@ -40,7 +41,7 @@ func (s *serving) server(h http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(io.Discard, "", 0), // what strangers send is no news
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:      100,
+			MaxConcurrentStreams:      maxStreams,
 			MaxReceiveBufferPerStream: relay.StreamWindow,
 			SendPingTimeout:           idleTimeout / 2,
 			WriteByteTimeout:          relay.StallLimit,
@@ -49,35 +50,45 @@ func (s *serving) server(h http.Handler) *http.Server {
 }
 
 func (s *serving) run() error {
-	links, err := s.quic.Listen(s.linkTLS, s.config.QUIC)
+	config := s.config.QUIC.Clone()
+	config.GetConfigForClient = s.windowsFor
+	quicIn, err := s.quic.Listen(s.quicTLS, config)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listening for links: %w", err), s.Close())
+		return errors.Join(fmt.Errorf("listening over QUIC: %w", err), s.Close())
 	}
 	s.webConns, s.nodeConns = newHandover(s.tcp.Addr()), newHandover(s.tcp.Addr())
 	s.running.Go(func() { s.web.Serve(s.webConns) })
 	s.running.Go(func() { s.node.Serve(s.nodeConns) })
 	s.running.Go(s.acceptTCP)
-	s.running.Go(func() { s.acceptQUIC(links) })
+	s.running.Go(func() { s.acceptQUIC(quicIn) })
 
 	<-s.ctx.Done()
 
-	grace, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), stopGrace)
-	defer cancel()
-	s.tcp.Close()
-	links.Close()
-	s.running.Go(func() { s.node.Shutdown(grace); s.node.Close() })
-	s.web.Shutdown(grace)
-	s.web.Close()
+	s.leave(quicIn)
 	s.webConns.Close()
 	s.nodeConns.Close()
 	s.open.closeAll()
 	s.quic.Close()
 	s.udp.Close()
 	s.running.Wait()
+	<-s.underWay.Idle()
+	return s.failure()
+}
+
+// failure is why serving ended, if nobody told it to.
+func (s *serving) failure() error {
 	if cause := context.Cause(s.ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}
 	return nil
+}
+
+// windowsFor picks the QUIC configuration at a connection's first packet.
+func (s *serving) windowsFor(client *quic.ClientInfo) (*quic.Config, error) {
+	if isNode(client.RemoteAddr) {
+		return s.config.QUIC, nil
+	}
+	return browserQUIC(), nil
 }
 
 func (s *serving) acceptTCP() {
@@ -135,16 +146,17 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 	case alpnChallenge:
 		conn.Close() // the certificate was the answer
 	default:
+		relay.PreferBBR(raw) // pages go from here
 		s.webConns.give(s.ctx, conn)
 	}
 }
 
-func (s *serving) acceptQUIC(links *quic.Listener) {
+func (s *serving) acceptQUIC(in *quic.Listener) {
 	for {
-		conn, err := links.Accept(s.ctx)
+		conn, err := in.Accept(s.ctx)
 		if err != nil {
 			if s.ctx.Err() == nil {
-				s.fail(fmt.Errorf("accepting links: %w", err))
+				s.fail(fmt.Errorf("accepting over QUIC: %w", err))
 			}
 			return
 		}
@@ -153,7 +165,7 @@ func (s *serving) acceptQUIC(links *quic.Listener) {
 }
 
 func (s *serving) takeQUIC(conn *quic.Conn) {
-	t, _ := conn.Context().Value(ticketKey{}).(*ticket)
+	t := conn.Context().Value(ticketKey{}).(*ticket)
 	defer t.shaken()
 	closer := &quicCloser{conn}
 	if !s.open.add(closer) {
@@ -161,7 +173,15 @@ func (s *serving) takeQUIC(conn *quic.Conn) {
 		return
 	}
 	context.AfterFunc(conn.Context(), func() { s.open.remove(closer) })
-	s.link(s.config.QUICLink(conn, s.config.LinkAllowed))
+	switch {
+	case conn.ConnectionState().TLS.NegotiatedProtocol == relay.ALPNLink:
+		s.link(s.config.QUICLink(conn, s.config.LinkAllowed))
+	case t.node:
+		closer.Close() // no browser has the mark
+	default:
+		t.shaken()
+		s.web3.serve(conn)
+	}
 }
 
 // link hands a link over, or says why there is none.
@@ -173,7 +193,7 @@ func (s *serving) link(l relay.Link, err error) {
 	s.config.OnLink(l)
 }
 
-// quicCloser says goodbye: the transport alone would leave the node to find out.
+// quicCloser says goodbye: the transport alone would leave the other end to find out.
 type quicCloser struct{ *quic.Conn }
 
 func (c *quicCloser) Close() error {

@@ -30,6 +30,8 @@ type Dialer struct {
 	Log *slog.Logger // of panics in handlers; nil: none
 	// Listen opens the local socket for a dial to an address; nil: a UDP socket.
 	Listen func(to netip.AddrPort) (net.PacketConn, error)
+
+	plainIDs bool // connection IDs without the mark: a test's
 }
 
 // Kind is relay.KindQUIC.
@@ -115,7 +117,7 @@ func (d *Dialer) dial(ctx context.Context, t relay.Target, to netip.AddrPort) (*
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
-	c := &conn{log: d.Log, socket: socket, transport: &quic.Transport{Conn: socket}}
+	c := &conn{log: d.Log, socket: socket, transport: &quic.Transport{Conn: socket, ConnectionIDGenerator: d.ids()}}
 	if err := c.open(ctx, to, tlsConfig); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("dialing %s: %w", to, reason(err))
@@ -165,7 +167,7 @@ func (c *conn) Traffic() (sent, heard uint64) {
 func (c *conn) Serve(ctx context.Context, h http.Handler) error {
 	defer c.Close()
 	server := &http3.Server{
-		Handler:        bodiless(relay.Answering(h, c.gateway, c.log)),
+		Handler:        relay.Bodiless(relay.Answering(h, c.gateway, c.log)),
 		MaxHeaderBytes: relay.MaxHeader,
 		Logger:         slog.New(slog.DiscardHandler),
 	}

@@ -1,11 +1,11 @@
-package h3link
+package relay
 
 import "net/http"
 
-// bodiless keeps http3 from adding "Content-Length: 0" to answers that cannot have
-// a body: a 204 must not say it (RFC 9110 8.6), and for a 304 it would be a lie
-// about the page.
-func bodiless(h http.Handler) http.Handler {
+// Bodiless goes around what http3 serves. It keeps http3 from adding
+// "Content-Length: 0" to answers that cannot have a body: a 204 must not say it (RFC
+// 9110 8.6), and for a 304 it would be a lie about the page.
+func Bodiless(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(bodilessWriter{w}, r)
 	})

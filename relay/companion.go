@@ -1,0 +1,226 @@
+package relay
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A companion is a link of another kind beside the present one, to carry bodies. The
+// present link is QUIC where UDP passes: it notices a new address of the node and
+// never mixes up control and pages. But one lost packet in a hundred makes a page
+// over it forty times as slow as over TCP with the kernel's BBR, and it costs three
+// times the CPU. Which of the two carries a body is the gateway's choice; the node
+// says in the companion's hello what it is for (Bulk).
+//
+// It is dialed when a large body has begun over the present link, and drained when
+// it was not used for companionIdle, so that an idle node has one link. When the
+// present link falls it takes its place. When a new link takes that place both are
+// drained. A present link of the last kind has no companion.
+
+// company is what a keeping knows of the companion.
+type company struct {
+	beside  *held     // nil: none
+	joining bool      // it is being dialed
+	target  Target    // of the present link: a companion goes to the same address
+	apart   time.Time // no dial before that
+	refused int       // dials that failed, one after the other
+	asked   time.Time // when it was wanted last
+
+	wanted chan struct{}
+	joined chan joined
+	idle   *time.Timer // it may have become useless
+}
+
+// joined is the end of a companion's dial.
+type joined struct {
+	of   *held // the link that it was dialed beside
+	conn Conn
+	err  error
+}
+
+func newCompany() company {
+	c := company{wanted: make(chan struct{}, 1), joined: make(chan joined), idle: time.NewTimer(0)}
+	c.idle.Stop()
+	return c
+}
+
+// want says that a large body has begun. Any goroutine may call it; it returns at once.
+func (s *keeping) want() {
+	select {
+	case s.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// alone begins with a new present link, which went to t.
+func (s *keeping) alone(t Target) {
+	s.target, s.apart, s.refused = t, time.Time{}, 0
+}
+
+// accompany dials a companion, unless there is one or none can be.
+func (s *keeping) accompany() {
+	now := time.Now()
+	s.asked = now
+	if s.current == nil || s.beside != nil || s.joining || now.Before(s.apart) {
+		return
+	}
+	at := slices.IndexFunc(s.config.Dialers, func(d Dialer) bool { return d.Kind() == s.current.kind })
+	others := s.config.Dialers[at+1:]
+	if len(others) == 0 {
+		return
+	}
+	s.joining = true
+	j, target := joined{of: s.current}, s.target
+	s.running.Go(func() {
+		j.conn, j.err = race(s.ctx, &s.running, others, target)
+		select {
+		case s.joined <- j:
+		case <-s.ctx.Done():
+			if j.conn != nil {
+				j.conn.Close()
+			}
+		}
+	})
+}
+
+func (s *keeping) onJoined(j joined) {
+	s.joining = false
+	now := time.Now()
+	switch {
+	case j.of != s.current:
+		if j.conn != nil {
+			j.conn.Close()
+		}
+	case j.err != nil:
+		s.part(now)
+		s.config.Log.Info("no second link to the gateway", "error", j.err, "again", s.apart.Sub(now))
+	default:
+		s.beside = s.hold(j.conn, now, true)
+		s.idle.Reset(companionIdle)
+		s.config.Log.Info("second link to the gateway stands", "kind", s.beside.kind)
+	}
+}
+
+// part puts the next dial off: a network that lets nothing else pass is asked rarely.
+func (s *keeping) part(now time.Time) {
+	wait := verdictKept
+	if s.refused == 0 {
+		wait = verdictFirst
+	}
+	s.refused++
+	s.apart = now.Add(wait)
+}
+
+// onParted takes in that the companion is gone. It comes back when it is wanted.
+func (s *keeping) onParted(e ended, now time.Time) {
+	s.beside = nil
+	s.idle.Stop()
+	if now.Sub(e.held.since) < backoffSettle {
+		s.part(now)
+	} else {
+		s.refused = 0
+	}
+	s.config.Log.Info("second link to the gateway is gone", "kind", e.held.kind, "error", e.err)
+}
+
+// promote puts the companion in the place of the link that has ended.
+func (s *keeping) promote(e ended, now time.Time) {
+	s.config.Log.Warn("link to the gateway is gone", "kind", e.held.kind, "error", e.err)
+	h := s.beside
+	s.beside = nil
+	s.idle.Stop()
+	h.bulk.Store(false)
+	s.judge(toConnect, h.kind, now)
+	s.alone(s.target)
+	s.present(h, true)
+	s.planProbe(now)
+}
+
+// dismissIdle drains a companion that was not of use for long enough.
+func (s *keeping) dismissIdle() {
+	if s.beside == nil {
+		return
+	}
+	last, busy := s.beside.load.quiet()
+	if last.Before(s.asked) {
+		last = s.asked
+	}
+	switch wait := companionIdle - time.Since(last); {
+	case busy:
+		s.idle.Reset(companionIdle)
+	case wait > 0:
+		s.idle.Reset(wait)
+	default:
+		s.dismiss()
+	}
+}
+
+// dismiss drains the companion, if there is one.
+func (s *keeping) dismiss() {
+	h := s.beside
+	if h == nil {
+		return
+	}
+	s.beside = nil
+	s.idle.Stop()
+	s.running.Go(func() { h.drain(s.ctx) })
+}
+
+// A body is large from so many bytes on, if they come within largeWithin: a stream of
+// events gets there too, in hours.
+const (
+	largeBody   = 1 << 20
+	largeWithin = time.Minute
+)
+
+// sizing is an answer that tells once when it has become large.
+type sizing struct {
+	http.ResponseWriter
+	left  int64 // bytes until then; 0: told
+	began time.Time
+	large func()
+}
+
+// Unwrap is for http.ResponseController.
+func (s *sizing) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// Flush is http.Flusher.
+func (s *sizing) Flush() { http.NewResponseController(s.ResponseWriter).Flush() }
+
+func (s *sizing) Write(p []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(p)
+	s.count(int64(n))
+	return n, err
+}
+
+// ReadFrom counts the first bytes only; the rest is the writer's own business.
+func (s *sizing) ReadFrom(src io.Reader) (n int64, err error) {
+	for s.left > 0 {
+		asked := s.left
+		m, err := io.Copy(s.ResponseWriter, io.LimitReader(src, asked))
+		s.count(m)
+		n += m
+		if err != nil || m < asked {
+			return n, err
+		}
+	}
+	m, err := io.Copy(s.ResponseWriter, src)
+	return n + m, err
+}
+
+func (s *sizing) count(n int64) {
+	if s.left == 0 || n == 0 {
+		return
+	}
+	if s.left -= n; s.left > 0 {
+		return
+	}
+	if now := time.Now(); now.Sub(s.began) > largeWithin {
+		s.left, s.began = largeBody, now
+		return
+	}
+	s.left = 0
+	s.large()
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-const jobColumns = `id, scanner, document, name, state, reasons, settings, pages, created, started, ended, deadline, owner, seq`
+const jobColumns = `id, scanner, document, name, state, reasons, settings, pages, created, started, ended, deadline, recipient, owner, seq`
 
 // jobRow is a job with what only the store knows.
 type jobRow struct {
@@ -26,7 +26,7 @@ func (s *Store) scanJob(row func(dest ...any) error) (jobRow, error) {
 	var reasons, settings []byte
 	var created, started, ended, deadline int64
 	err := row(&j.ID, &j.Scanner, &j.Document, &j.Name, (*string)(&j.State), &reasons, &settings,
-		&j.Pages, &created, &started, &ended, &deadline, &j.owner, &j.seq)
+		&j.Pages, &created, &started, &ended, &deadline, &j.Recipient, &j.owner, &j.seq)
 	if err != nil {
 		return jobRow{}, err
 	}
@@ -86,8 +86,8 @@ func (s *Store) ReleaseCode(ctx context.Context, id string) (code string, err er
 }
 
 // UpdateJob lets change see and alter the job in one transaction. ID, Scanner,
-// Node, Document, Pages, Growing, Position and Created are the store's and keep
-// their values. A job that ends without Ended gets the present time. change must
+// Node, Document, Pages, Growing, Position, Created and Recipient are the store's and
+// keep their values. A job that ends without Ended gets the present time. change must
 // not call the store; its error undoes everything and is returned as it is.
 func (s *Store) UpdateJob(ctx context.Context, id string, change func(*scan.Job) error) (scan.Job, error) {
 	var job scan.Job
@@ -117,7 +117,7 @@ func (s *Store) UpdateJob(ctx context.Context, id string, change func(*scan.Job)
 // ownFields puts back what a caller of UpdateJob may not change.
 func (s *Store) ownFields(job, was scan.Job) scan.Job {
 	job.ID, job.Scanner, job.Node, job.Document = was.ID, was.Scanner, was.Node, was.Document
-	job.Pages, job.Created, job.Growing, job.Position = was.Pages, was.Created, 0, 0
+	job.Pages, job.Created, job.Recipient, job.Growing, job.Position = was.Pages, was.Created, was.Recipient, 0, 0
 	if job.State.Terminal() && job.Ended.IsZero() {
 		job.Ended = s.now()
 	}

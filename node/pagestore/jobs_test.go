@@ -203,6 +203,16 @@ func TestUpdateJob(t *testing.T) {
 	if j := setState(t, s, job.ID, scan.JobCompleted); !j.Ended.Equal(c.now()) {
 		t.Errorf("an ended job has Ended %v, want %v", j.Ended, c.now())
 	}
+	sealed, _, err := s.CreateJob(t.Context(), NewJob{Scanner: testScanner, Owner: owner, Recipient: "somebody"})
+	if err != nil || sealed.Recipient != "somebody" {
+		t.Errorf("CreateJob = %+v, %v, want it with its recipient", sealed, err)
+	}
+	if got, err := s.UpdateJob(t.Context(), sealed.ID, func(j *scan.Job) error { j.Recipient, j.Name = "another", "new"; return nil }); err != nil || got.Recipient != "somebody" {
+		t.Errorf("UpdateJob = %+v, %v, want the recipient that it was created with", got, err)
+	}
+	if got, _, err := s.Job(t.Context(), sealed.ID); err != nil || got.Recipient != "somebody" || got.Name != "new" {
+		t.Errorf("Job = %+v, %v, want it with its recipient", got, err)
+	}
 	_, err = s.UpdateJob(t.Context(), "x", func(*scan.Job) error { return nil })
 	wantProblem(t, "UpdateJob of no job", err, problem.NotFound)
 }

@@ -127,6 +127,8 @@ CREATE TABLE scanners (
 ) STRICT, WITHOUT ROWID;
 `, `
 ALTER TABLE scanners ADD COLUMN shared INTEGER; -- 1: computers nearby find it; NULL: nobody decided
+`, `
+ALTER TABLE jobs ADD COLUMN recipient TEXT NOT NULL DEFAULT ''; -- public key that a gateway gets the pages sealed for; '': none
 `}
 
 // migrate brings the index to the newest schema. The file as it was is kept beside

@@ -72,28 +72,37 @@ func TestMigration(t *testing.T) {
 	}
 }
 
-// TestMigrationFrom1 opens a folder of the time before scanners had settings.
-func TestMigrationFrom1(t *testing.T) {
-	cfg := testConfig(t, t.TempDir())
-	s, _, err := open(t.Context(), cfg, migrations[:1], nil)
+// oldFolder makes the index of a folder as a program of an older schema left it.
+func oldFolder(t *testing.T, cfg Config, schema int, statement string, args ...any) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(cfg.Dir, storageDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(cfg.Dir, storageDir, indexFile))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer db.Close()
+	script := strings.Join(migrations[:schema], ";") + fmt.Sprintf(";PRAGMA application_id = %d;PRAGMA user_version = %d", applicationID, schema)
+	if _, err := db.Exec(script); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(statement, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// oldJob is the statement for a job that waits, of any schema.
+const oldJob = `INSERT INTO documents (id, owner, name, revision, created, updated) VALUES (?2, ?4, 'old', 1, 1, 1);
+	INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created)
+	VALUES (?1, ?3, ?4, ?2, 'old', 'pending-held', '["interrupted"]', '{}', 1)`
+
+// TestMigrationFrom1 opens a folder of the time before scanners had settings.
+func TestMigrationFrom1(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
 	job, document := scan.NewID(testNode, scan.KindJob), scan.NewID(testNode, scan.KindDocument)
-	if err := s.write(t.Context(), "writing as schema 1", func(t *tx) error {
-		if err := insertDocument(t, document, owner, "old", s.now()); err != nil {
-			return err
-		}
-		_, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created)
-			VALUES (?, ?, ?, ?, 'old', 'pending-held', '["interrupted"]', '{}', 1)`, job, testScanner, owner, document)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, _ = openTest(t, cfg, nil)
+	oldFolder(t, cfg, 1, oldJob, job, document, testScanner, owner)
+	s, _ := openTest(t, cfg, nil)
 	if got, whose, err := s.Job(t.Context(), job); err != nil || whose != owner || got.State != scan.JobHeld || got.Name != "old" {
 		t.Errorf("Job = %+v of %s, %v, want the old one", got, whose, err)
 	}
@@ -108,24 +117,23 @@ func TestMigrationFrom1(t *testing.T) {
 // TestMigrationFrom2 opens a folder of the time before scanners were shared.
 func TestMigrationFrom2(t *testing.T) {
 	cfg := testConfig(t, t.TempDir())
-	s, _, err := open(t.Context(), cfg, migrations[:2], nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := ScannerSettings{Name: "Front desk", Location: "Hall", Hold: true, Presence: NewPresence()}
-	if err := s.write(t.Context(), "writing as schema 2", func(t *tx) error {
-		_, err := t.exec("INSERT INTO scanners (id, name, location, hold, presence) VALUES (?, ?, ?, ?, ?)",
-			testScanner, want.Name, want.Location, want.Hold, want.Presence)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, _ = openTest(t, cfg, nil)
+	oldFolder(t, cfg, 2, "INSERT INTO scanners (id, name, location, hold, presence) VALUES (?, ?, ?, ?, ?)",
+		testScanner, want.Name, want.Location, want.Hold, want.Presence)
+	s, _ := openTest(t, cfg, nil)
 	if got, err := s.Scanner(t.Context(), testScanner); err != nil || got != want {
 		t.Errorf("Scanner = %+v, %v, want %+v, of which nobody decided whether it is shared", got, err, want)
+	}
+}
+
+// TestMigrationFrom3 opens a folder of the time before pages were sealed.
+func TestMigrationFrom3(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	job := scan.NewID(testNode, scan.KindJob)
+	oldFolder(t, cfg, 3, oldJob, job, scan.NewID(testNode, scan.KindDocument), testScanner, owner)
+	s, _ := openTest(t, cfg, nil)
+	if got, _, err := s.Job(t.Context(), job); err != nil || got.Recipient != "" || got.Name != "old" {
+		t.Errorf("Job = %+v, %v, want the old one without a recipient", got, err)
 	}
 }
 

@@ -25,6 +25,9 @@ type NewJob struct {
 	Name     string
 	Document string // empty: a new document, named Name
 	Settings scan.Settings
+	// Recipient is the public key that a gateway gets the job's pages sealed for; empty:
+	// none. It never changes.
+	Recipient string
 
 	// Begin brings the job, which is pending, to the state in which it begins; nil: it
 	// stays pending. Its error is a problem, and there is no job then.
@@ -109,7 +112,7 @@ func (s *Store) insertJob(t *tx, n NewJob) (scan.Job, error) {
 	now := s.now()
 	job := scan.Job{
 		ID: n.ID, Scanner: n.Scanner, Node: s.cfg.NodeID, Document: n.Document, Name: n.Name,
-		State: scan.JobPending, Settings: n.Settings, Created: now,
+		State: scan.JobPending, Settings: n.Settings, Created: now, Recipient: n.Recipient,
 	}
 	if n.Document == "" {
 		job.Document = scan.NewID(s.cfg.NodeID, scan.KindDocument)
@@ -128,9 +131,9 @@ func (s *Store) insertJob(t *tx, n NewJob) (scan.Job, error) {
 	if err != nil {
 		return scan.Job{}, err
 	}
-	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created, deadline, release_code)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now), ms(job.Deadline), n.ReleaseCode); err != nil {
+	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created, deadline, release_code, recipient)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now), ms(job.Deadline), n.ReleaseCode, job.Recipient); err != nil {
 		return scan.Job{}, err
 	}
 	if n.Key == "" {

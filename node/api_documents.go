@@ -12,6 +12,7 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/node/document"
 	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/node/seal"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -176,34 +177,65 @@ func (n *Node) getDocumentContent(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	pages, etag, err := n.documentPages(r.Context(), doc, format)
+	to, err := n.documentFor(r, doc)
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("ETag", etag)
-	h.Set("Cache-Control", "private, no-cache")
-	if r.Header.Get("If-None-Match") == etag {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	pages, tag, err := n.documentPages(r.Context(), doc, format)
+	if err != nil {
+		return err
 	}
-	h.Set("Content-Type", file.mediaType)
+	extension := file.extension
+	if to != nil {
+		extension += sealExtension
+	}
+	h := w.Header()
 	if download {
-		h.Set("Content-Disposition", attachment(doc.Name, file.extension))
+		h.Set("Content-Disposition", attachment(doc.Name, extension))
+	}
+	body := io.WriteCloser(wholeBody{newStream(w, r)})
+	if to == nil {
+		etag := `"` + tag + `"`
+		h.Set("ETag", etag)
+		h.Set("Cache-Control", "private, no-cache")
+		if r.Header.Get("If-None-Match") == etag {
+			h.Del("Content-Disposition")
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		h.Set("Content-Type", file.mediaType)
+	} else {
+		// It is written as it goes, so nobody knows yet what the key will seal: it is for
+		// this answer only.
+		key, name := seal.NewKey(), seal.Name{Node: n.id, Object: doc.ID, Version: tag, Form: format}
+		if err := sealedHeaders(h, to, key, name, tag, file.mediaType); err != nil {
+			return err
+		}
+		h.Set("Cache-Control", "private, no-store")
+		body = seal.NewWriter(key, body)
 	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
 	meta := document.Meta{Title: doc.Name, Created: doc.Updated.Time}
-	if err := file.write(r.Context(), newStream(w, r), meta, pages); err != nil {
+	err = file.write(r.Context(), body, meta, pages)
+	if err == nil {
+		err = body.Close()
+	}
+	if err != nil {
 		dropFileHeaders(h) // the first page may fail before a byte was written
 		return fmt.Errorf("writing document %s as %s: %w", doc.ID, format, err)
 	}
 	return nil
 }
 
-// documentPages are a document's pages for writing, and the ETag of what is written:
+// wholeBody needs no end of its own.
+type wholeBody struct{ *stream }
+
+func (wholeBody) Close() error { return nil }
+
+// documentPages are a document's pages for writing, and the tag of what is written:
 // the same pages, name and time give the same bytes.
 func (n *Node) documentPages(ctx context.Context, doc scan.Document, format string) ([]document.Page, string, error) {
 	if len(doc.Pages) == 0 {
@@ -233,7 +265,7 @@ func (n *Node) documentPages(ctx context.Context, doc scan.Document, format stri
 			Rotate: at.Rotate,
 		})
 	}
-	return pages, `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`, nil
+	return pages, hex.EncodeToString(sum.Sum(nil)[:16]), nil
 }
 
 // openStored opens the file of a committed page.

@@ -45,13 +45,16 @@ func (n *Node) createJob(w http.ResponseWriter, r *http.Request) error {
 			return problem.BadID.Error().At("document")
 		}
 	}
+	if err := n.checkRecipient(r, request.Recipient); err != nil {
+		return err
+	}
 	canonical, err := json.Marshal(request) // the same request in other spellings is the same
 	if err != nil {
 		return fmt.Errorf("encoding a job request: %w", err)
 	}
 	order := pagestore.NewJob{
 		Scanner: d.id, Owner: access.CallerOf(r.Context()).Subject, Name: request.Name, Document: request.Document,
-		Settings: request.Settings, Key: key, BodyHash: sha256.Sum256(canonical),
+		Settings: request.Settings, Recipient: request.Recipient, Key: key, BodyHash: sha256.Sum256(canonical),
 	}
 	job, err := d.submit(r.Context(), order)
 	if err != nil {

@@ -40,6 +40,7 @@ func (u *uplink) hello(w http.ResponseWriter, r *http.Request) error {
 	}
 	welcome := api.LinkWelcome{
 		Api: apiVersion, Link: linkVersion, Name: u.node.name, Version: u.node.version, Sequence: before.Sequence,
+		Bulk: relay.Bulk(r.Context()),
 	}
 	if u.node.auditHead != nil {
 		welcome.Audit = u.node.auditHead()
@@ -94,6 +95,7 @@ func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error)
 	u.gateway = &g
 	u.mu.Unlock()
 	u.node.grants.TrustSuccessor(g.Pin, g.first())
+	u.node.roads.greeted()
 	return *known, u.node.grants.SetClock(h.Time)
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/imaging"
+	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/node/seal"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -75,7 +77,7 @@ func (n *Node) getPage(w http.ResponseWriter, r *http.Request) error {
 
 // dropFileHeaders takes back what was said of a file that does not come.
 func dropFileHeaders(h http.Header) {
-	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Accept-Ranges", "Cache-Control", "Content-Length"} {
+	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Accept-Ranges", "Cache-Control", "Content-Length", seal.HeaderName} {
 		h.Del(name)
 	}
 }
@@ -84,6 +86,10 @@ func dropFileHeaders(h http.Header) {
 // rendition of a page that is whole.
 func (n *Node) sendPage(w http.ResponseWriter, r *http.Request) error {
 	job, _, err := n.jobOf(r)
+	if err != nil {
+		return err
+	}
+	to, err := n.sealedFor(r, job.Recipient)
 	if err != nil {
 		return err
 	}
@@ -103,31 +109,44 @@ func (n *Node) sendPage(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Add("Vary", "Accept")
 	}
 	if want.download {
-		w.Header().Set("Content-Disposition", attachment(n.titleOf(r.Context(), job)+" "+strconv.Itoa(page.N), pageExtensions[formatOf(page, spec)]))
+		extension := pageExtensions[formatOf(page, spec)]
+		if to != nil {
+			extension += sealExtension
+		}
+		w.Header().Set("Content-Disposition", attachment(n.titleOf(r.Context(), job)+" "+strconv.Itoa(page.N), extension))
 	}
 	if spec != (imaging.Spec{}) {
-		return n.sendRendition(w, r, page, spec)
+		return n.sendRendition(w, r, to, page, spec)
 	}
 	reader, err := n.store.OpenPage(r.Context(), job.ID, page.N)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
+	if to != nil {
+		return n.sendSealedPage(w, r, to, reader)
+	}
 	h := w.Header()
 	h.Set("Content-Type", page.Format.MediaType())
 	h.Set("ETag", `"`+reader.Page().ID+`"`)
 	if reader.Page().State == scan.PageGrowing {
-		return n.sendGrowing(w, r, reader)
+		return n.sendGrowing(w, r, plainGrowing{reader})
 	}
 	if f := reader.File(); f != nil {
-		return sendCommitted(w, r, reader.Page(), f)
+		return sendCommitted(w, r, reader.Page().Digest, f)
 	}
-	return sendCommitted(w, r, reader.Page(), io.NewSectionReader(reader, 0, reader.Page().Bytes))
+	return sendCommitted(w, r, reader.Page().Digest, io.NewSectionReader(reader, 0, reader.Page().Bytes))
 }
 
-// sendCommitted sends the stored bytes of a page, or the part that is asked for.
-func sendCommitted(w http.ResponseWriter, r *http.Request, page scan.Page, content io.ReadSeeker) error {
-	if sum, err := hex.DecodeString(page.Digest); err == nil {
+// plainGrowing is a page that grows, as it is stored.
+type plainGrowing struct{ *pagestore.PageReader }
+
+func (p plainGrowing) Digest() string { return p.Page().Digest }
+
+// sendCommitted sends the bytes of a page that is whole, or the part that is asked for.
+// digest is their SHA-256; "" if it is not to be told.
+func sendCommitted(w http.ResponseWriter, r *http.Request, digest string, content io.ReadSeeker) error {
+	if sum, err := hex.DecodeString(digest); err == nil && len(sum) == sha256.Size {
 		w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":") // RFC 9530
 	}
 	return sendImmutable(w, r, content)
@@ -147,8 +166,9 @@ func sendImmutable(w http.ResponseWriter, r *http.Request, content io.ReadSeeker
 // convertTime is how long a rendition may take.
 const convertTime = 2 * time.Minute
 
-// sendRendition sends another form of a page that is whole. It is made once and kept.
-func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, page scan.Page, spec imaging.Spec) error {
+// sendRendition sends another form of a page that is whole, sealed where there is a
+// recipient. It is made once and kept.
+func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, to *seal.Recipient, page scan.Page, spec imaging.Spec) error {
 	name := string(spec.Format)
 	if spec.Width > 0 {
 		name += "-w" + strconv.Itoa(spec.Width)
@@ -173,6 +193,9 @@ func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, page scan.P
 		return err
 	}
 	defer f.Close()
+	if to != nil {
+		return n.sendSealedRendition(w, r, to, page, name, spec.Format.MediaType(), f)
+	}
 	w.Header().Set("Content-Type", spec.Format.MediaType())
 	w.Header().Set("ETag", `"`+page.ID+"."+name+`"`)
 	return sendImmutable(w, r, f)

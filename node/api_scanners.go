@@ -102,8 +102,12 @@ func (n *Node) scannerOf(r *http.Request) (*device, error) {
 }
 
 // permitted fills in what the caller may do with the scanner; ok is false for one that
-// the caller may not even see.
+// the caller may not even see. The policy of gateways is for their callers.
 func (n *Node) permitted(ctx context.Context, c access.Caller, s scan.Scanner) (_ scan.Scanner, ok bool) {
+	s.Encryption = scan.EncryptionOff
+	if c.Gateway != "" {
+		s.Encryption = n.encryption()
+	}
 	s.May = n.guard.May(ctx, c, s.ID)
 	return s, slices.Contains(s.May, scan.See)
 }

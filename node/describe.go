@@ -13,7 +13,7 @@ func (d *device) describe() (s scan.Scanner, holder string) {
 	s = scan.Scanner{
 		ID: d.id, Node: d.node.id, NodeName: d.node.Name(), Name: cmp.Or(d.settings.Name, d.info.Title, d.info.Model, d.info.Name),
 		Make: d.info.Make, Model: d.info.Model, Location: cmp.Or(d.settings.Location, d.node.location), Driver: d.info.Driver, Hold: d.settings.Hold,
-		Shared: d.settings.Shared.Or(!d.info.Network),
+		Shared: d.settings.Shared.Or(!d.info.Network), Encryption: d.node.encryption(), // for the gateway; see permitted
 		Status: scan.Status{State: scan.ScannerIdle, Feeder: d.feeder(), Waiting: len(d.queue), Since: scan.At(time.Now())},
 	}
 	if c := d.capabilities(); c != nil {

@@ -35,6 +35,12 @@
 // Its pages go to its owner all the same. After a restart it waits with the same code,
 // also when it was released and had not begun.
 //
+// # What a gateway sees
+//
+// What goes through the gateway is sealed for the recipient of its job, and under
+// EncryptionRequired nothing else that holds the bytes of a page goes there. Everything
+// that sends such bytes asks Node.sealedFor. Sizes, times, names and digests are told.
+//
 // # Its gateway
 //
 // A node without a gateway may look for one nearby (Config.Find). What is announced is a
@@ -42,6 +48,14 @@
 // a person at that gateway decides, who sees the same four symbols at both. With more than
 // one nearby none is asked by itself. Once the node has joined, the gateway's pinned key
 // decides; a record only adds an address to dial when the link has fallen.
+//
+// # Direct roads
+//
+// A browser that a gateway has given a grant may reach the node without it (Config.Roads).
+// The first exchange of its session opens the road; then it may read what it may read through
+// the gateway, as the same user, until the grant runs out, its session ends at the gateway, or
+// node and gateway part. What changes something goes through the gateway. Where the node is
+// reached it says itself, signed, so that the gateway cannot stand in the middle.
 //
 // The package never opens a device, decodes an image or knows a concrete driver or
 // carrier of links.

@@ -17,9 +17,17 @@ import (
 // holdTime is how long a request for bytes that are not there yet waits for them.
 const holdTime = 10 * time.Second
 
+// growing is a page as it goes out while it is scanned; see pagestore.PageReader.
+type growing interface {
+	io.ReaderAt
+	Wait(ctx context.Context, beyond int64) error
+	Size() (n int64, done bool, err error)
+	Digest() string // SHA-256 of the whole in hexadecimal; "": not to be told
+}
+
 // sendGrowing sends a page that is being scanned. The answer ends well only if the
 // page was committed.
-func (n *Node) sendGrowing(w http.ResponseWriter, r *http.Request, page *pagestore.PageReader) error {
+func (n *Node) sendGrowing(w http.ResponseWriter, r *http.Request, page growing) error {
 	h := w.Header()
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Cache-Control", "no-store") // an attempt at a page may still fail
@@ -37,7 +45,7 @@ func (n *Node) sendGrowing(w http.ResponseWriter, r *http.Request, page *pagesto
 }
 
 // follow sends bytes as they come.
-func follow(ctx context.Context, s *stream, page *pagestore.PageReader) error {
+func follow(ctx context.Context, s *stream, page growing) error {
 	s.WriteHeader(http.StatusOK)
 	if err := s.flush(); err != nil {
 		return fmt.Errorf("sending a growing page: %w", err)
@@ -64,7 +72,7 @@ func follow(ctx context.Context, s *stream, page *pagestore.PageReader) error {
 
 // sendPart answers a range of a growing page: what there is from its first byte on,
 // and waits for that byte.
-func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page *pagestore.PageReader, from, to int64) error {
+func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page growing, from, to int64) error {
 	hold, cancel := context.WithTimeout(ctx, holdTime)
 	defer cancel()
 	if err := page.Wait(hold, from); err != nil {
@@ -78,7 +86,7 @@ func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page 
 		return failedPage(err)
 	}
 	if done { // its whole length is known now
-		return sendCommitted(w, r, page.Page(), io.NewSectionReader(page, 0, size))
+		return sendCommitted(w, r, page.Digest(), io.NewSectionReader(page, 0, size))
 	}
 	end := min(size, to+1)
 	h := w.Header()
@@ -89,7 +97,7 @@ func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page 
 	return copyPart(s, page, from, end)
 }
 
-func copyPart(s *stream, page *pagestore.PageReader, from, to int64) error {
+func copyPart(s *stream, page growing, from, to int64) error {
 	buf := pieces.Get().(*[pieceBuffer]byte)
 	defer pieces.Put(buf)
 	for from < to {

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/access/accesstest"
@@ -14,14 +16,16 @@ import (
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
+	"github.com/platen-scan/platen/relay/memlink"
 )
 
 func TestContract(t *testing.T) {
 	g := newRig(t, &fakeWorkers{}).start()
 	accesstest.ContractCheck(t, accesstest.Spec(t), g.node.routes(access.RoadLoopback), accesstest.End{
-		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
+		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link", "roads"},
 		Without: []string{
-			"joinNode", "leaveNode", "revealNode", "getJoinState", "rotateNodeKey", "presentScanners", // a gateway's
+			"openRoads", "joinNode", "leaveNode", "revealNode", "getJoinState", "rotateNodeKey", "presentScanners", // a gateway's
 			"listNodes", "getNode", "editNode", "revokeNode", "approveNode", "reinstateNode",
 			"listJoinTokens", "createJoinToken", "deleteJoinToken",
 			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // a provider's
@@ -32,7 +36,7 @@ func TestContract(t *testing.T) {
 // TestEveryRouteUnderAttack misuses each route on each road: the right problem, and
 // nothing changed.
 func TestEveryRouteUnderAttack(t *testing.T) {
-	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink, access.RoadSetup, access.RoadESCL} {
+	for _, road := range []access.Road{access.RoadLoopback, access.RoadLAN, access.RoadLink, access.RoadDirect, access.RoadSetup, access.RoadESCL} {
 		t.Run(string(road), func(t *testing.T) {
 			t.Parallel()
 			d := newFakeDevice("one")
@@ -61,6 +65,8 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 			case access.RoadLink:
 				gateway := accesstest.NewGateway(t, g.node.grants, g.node.id)
 				as, page, cookie = gateway.As, gateway.Page, nil
+			case access.RoadDirect:
+				as, page, cookie = onRoad(t, g), nil, nil
 			case access.RoadESCL: // nobody signs in there
 				as, page, cookie = func(testing.TB, *http.Request, api.Role) {}, nil, nil
 			}
@@ -81,6 +87,8 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 						return `{"code":"000000"}`
 					case r.Method == http.MethodPatch && strings.HasSuffix(r.Path, "/{scanner}"):
 						return `{"name":"Mine","hold":true}`
+					case strings.HasSuffix(r.Path, "/road"):
+						return `{"grant":"x"}`
 					case strings.HasSuffix(r.Path, "/ack"):
 						return `{"digest":"` + strings.Repeat("a", 64) + `"}`
 					}
@@ -89,6 +97,24 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 				Snapshot: func() string { return snapshot(t, g) },
 			})
 		})
+	}
+}
+
+// onRoad puts requests on one direct road, whose grant is renewed for each.
+func onRoad(t *testing.T, g *rig) accesstest.As {
+	gateway := accesstest.NewGateway(t, g.node.grants, g.node.id)
+	g.node.roads.follow(gateway.Identity.Pin())
+	way, ok := g.node.roads.roadFor(memlink.NewRoad(relay.KindWebRTC).Join("").Session())
+	if !ok {
+		t.Fatal("no room for a road")
+	}
+	return func(t testing.TB, r *http.Request, role api.Role) {
+		c := access.Caller{Session: "test", Subject: "test", Role: role}
+		grant, left, err := g.node.grants.VerifyRoad(r.Context(), access.NewRoadGrant(c, g.node.id, nil, nil, time.Now()).Sign(gateway.Identity))
+		need(t, err)
+		_, err = g.node.roads.open(way, grant, left)
+		need(t, err)
+		*r = *r.WithContext(context.WithValue(r.Context(), roadKey{}, way))
 	}
 }
 

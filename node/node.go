@@ -34,7 +34,7 @@ type Config struct {
 	Drivers  []string           // names of the drivers, in the order in which scanners are listed
 	Keys     string             // folder of the gateway that the node joined; "": it joins none
 
-	// Access says who may do what. New fills in Records, Service and Grants, and Origins
+	// Access says who may do what. New fills in Records, Service, Grants and DirectRoad, and Origins
 	// that allow none where it has none.
 	Access access.Config
 	// AuditHead is the newest signed head of the audit log, which the gateway keeps; nil:
@@ -45,8 +45,14 @@ type Config struct {
 	Extra func(*access.Guard) []access.Route
 	// Web answers what is not below /api/; nil: nothing is there.
 	Web http.Handler
+	// Encryption is whether pages go through the gateway sealed only; nil: EncryptionOff.
+	// It is asked often and must not block. What names a recipient is sealed anyway.
+	Encryption func() scan.Encryption
 	// Dialers open links to the gateway, the preferred kind first; nil: none are opened.
 	Dialers []relay.Dialer
+	// Roads are for browsers that reach the node without its gateway between them; nil: there
+	// are none.
+	Roads *Roads
 
 	// Find looks for gateways nearby: the node asks the only one there to let it in, and
 	// looks where its gateway has gone when the link falls; nil: it does neither.
@@ -88,6 +94,8 @@ type Node struct {
 	finders   []*finder
 	uplink    *uplink
 	inside    *inside
+	sealing   sealing
+	roads     *roads
 
 	ctx     context.Context // ends with Serve; operations and streams live in it
 	end     context.CancelFunc
@@ -123,9 +131,11 @@ func newNode(c Config, w workers) (*Node, error) {
 		ready: make(chan struct{}), scanner: map[string]*device{},
 		converting: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)), bodies: make(chan struct{}, bodiesOfNode),
 		audit: c.Access.Audit, auditHead: c.AuditHead, extra: c.Extra,
+		sealing: sealing{policy: c.Encryption, dir: c.Keys},
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	n.inside = newInside(n)
+	n.roads = newRoads(n, c)
 	for _, name := range slices.Compact(slices.Clone(c.Drivers)) {
 		n.finders = append(n.finders, n.newFinder(name))
 	}
@@ -133,6 +143,7 @@ func newNode(c Config, w workers) (*Node, error) {
 		c.Access.Origins = access.NewOrigins()
 	}
 	n.grants = access.NewGrantVerifier(n.id, c.Access.Origins)
+	c.Access.Origins.OnDrop(func() { n.roads.judgeOrigins(c.Access.Origins) })
 	u, err := newUplink(n, c)
 	if err != nil {
 		return nil, fmt.Errorf("making a node: %w", err)
@@ -141,6 +152,7 @@ func newNode(c Config, w workers) (*Node, error) {
 	c.Access.Records = c.Store.Records()
 	c.Access.Service = n.service
 	c.Access.Grants = n.grants
+	c.Access.DirectRoad = n.roads.inForce
 	if c.Access.Log == nil {
 		c.Access.Log = c.Log
 	}
@@ -175,7 +187,7 @@ func (n *Node) Summary() (scanners, queue int) {
 // Handler answers the HTTP API on one road, and Web's paths where there are pages.
 func (n *Node) Handler(road access.Road) http.Handler {
 	h := n.guard.Handler(road, n.routes(road), n.web)
-	if road == access.RoadLink || road == access.RoadESCL {
+	if road == access.RoadLink || road == access.RoadESCL || road == access.RoadDirect {
 		return h // whoever is at the other end has deadlines of its own
 	}
 	return withDeadline(h)
@@ -200,6 +212,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	}
 	parts.Go(func() { n.sweep(n.ctx) })
 	parts.Go(func() { n.inside.serve(n.ctx) })
+	parts.Go(func() { n.roads.serve(n.ctx) })
 	parts.Go(func() { n.uplink.serve(n.ctx) })
 	<-n.ctx.Done()
 	n.running.Store(false)

@@ -34,6 +34,12 @@ type growingPage struct {
 // growOne starts a page. The bubble's time stands still until the test lets it pass.
 func growOne(t *testing.T, info driver.PageInfo) *growingPage {
 	t.Helper()
+	return growFor(t, info, request(scan.SourceADF, 0))
+}
+
+// growFor starts the page of a job.
+func growFor(t *testing.T, info driver.PageInfo, job string) *growingPage {
+	t.Helper()
 	p := &growingPage{do: make(chan func(driver.PageSink) error), info: info}
 	g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
 		page, err := b.sink.PageStarted(info)
@@ -55,7 +61,7 @@ func growOne(t *testing.T, info driver.PageInfo) *growingPage {
 		}
 	})
 	p.live = serveLive(g)
-	p.job = g.submit(scanner, request(scan.SourceADF, 0))
+	p.job = g.submit(scanner, job)
 	p.url = "/api/v1/jobs/" + p.job.ID + "/pages/1"
 	synctest.Wait()
 	return p

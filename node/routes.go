@@ -32,7 +32,11 @@ func (n *Node) routes(road access.Road) []access.Route {
 	sees, scans, bodies := user.Needs(scan.See), user.Needs(scan.Use), user.Tickets()
 	configures := access.AtLeast(api.RoleOperator).OwnPages().Needs(scan.Configure)
 	if road != access.RoadLoopback {
-		scans, bodies = scans.Limit(jobsPerMinute, time.Minute), bodies.Parallel(bodiesAtOnce)
+		atOnce := bodiesAtOnce
+		if road == access.RoadLink {
+			atOnce *= 2 // the gateway asks for the rest of a body over another link before the first one has ended
+		}
+		scans, bodies = scans.Limit(jobsPerMinute, time.Minute), bodies.Parallel(atOnce)
 	}
 	table := []access.Route{
 		{Method: http.MethodGet, Path: v1 + "/scanners", Policy: user, Handle: n.listScanners},
@@ -70,6 +74,9 @@ func (n *Node) routes(road access.Road) []access.Route {
 		{Method: http.MethodPost, Path: v1 + "/link/hello", Policy: access.LinkOnly(), MaxBody: maxLinkBody, Handle: n.uplink.hello},
 		{Method: http.MethodGet, Path: v1 + "/link/events", Policy: access.LinkOnly(), Handle: n.uplink.events},
 		{Method: http.MethodPost, Path: v1 + "/link/drain", Policy: access.LinkOnly(), MaxBody: maxLinkBody, Handle: n.uplink.drain},
+		{Method: http.MethodPost, Path: v1 + "/link/roads", Policy: access.LinkOnly(), MaxBody: maxLinkRoads, Handle: n.linkRoads},
+		{Method: http.MethodPost, Path: v1 + "/link/roads/close", Policy: access.LinkOnly(), MaxBody: maxLinkBody, Handle: n.linkRoadsClose},
+		{Method: http.MethodPost, Path: v1 + "/road", Policy: access.RoadOnly(), MaxBody: maxRoadBody, Handle: n.openRoad},
 	}
 	for i := range table {
 		table[i].Handle = n.whenReady(table[i].Handle)

@@ -9,7 +9,7 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 )
 
-// Deadlines of answers. On links package relay watches the writes (relay.Progress),
+// Deadlines of answers. On links and direct roads package relay watches the writes (relay.Progress),
 // inside of this process the listener behind the client does, and on the node's own
 // listeners this file.
 const (
@@ -50,7 +50,7 @@ func newStream(w http.ResponseWriter, r *http.Request) *stream {
 	road := access.CallerOf(r.Context()).Road
 	return &stream{
 		ResponseWriter: w, control: http.NewResponseController(w),
-		watched: road == access.RoadLink || road == access.RoadESCL, kernel: r.TLS == nil && r.ProtoMajor == 1,
+		watched: road == access.RoadLink || road == access.RoadESCL || road == access.RoadDirect, kernel: r.TLS == nil && r.ProtoMajor == 1,
 	}
 }
 

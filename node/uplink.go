@@ -71,6 +71,7 @@ func newUplink(n *Node, c Config) (*uplink, error) {
 	if g != nil {
 		u.gateway, u.down = g, time.Now()
 		n.grants.TrustSuccessor(g.Pin, g.first())
+		n.roads.follow(g.first())
 	}
 	return u, nil
 }
@@ -166,6 +167,7 @@ func (u *uplink) rememberStoring(g *joined) error {
 		asked.end(errGatewayLeft)
 	}
 	u.node.grants.TrustSuccessor(pin, first)
+	u.node.roads.follow(first)
 	u.wake()
 	return nil
 }
@@ -239,7 +241,7 @@ func (u *uplink) keep(ctx context.Context) {
 	k, err := relay.NewKeeper(relay.Config{
 		Dialers: u.dialers, Target: u.target, Handler: u.node.Handler(access.RoadLink), Log: u.log,
 		OnUp:   func(k relay.Kind) { u.setUp(k) },
-		OnDown: func(error) { u.setUp("") },
+		OnDown: func(err error) { u.node.roads.refused(err); u.setUp("") },
 	})
 	if err != nil {
 		u.log.Error("cannot link to the gateway", "error", err)

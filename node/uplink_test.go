@@ -34,6 +34,11 @@ type office struct {
 
 func newOffice(t *testing.T, script func(*fakeBatch) error) *office {
 	t.Helper()
+	return newOfficeWith(t, script, func(*Config) {})
+}
+
+func newOfficeWith(t *testing.T, script func(*fakeBatch) error, change func(*Config)) *office {
+	t.Helper()
 	d := newFakeDevice("one")
 	d.scan = script
 	id, err := identity.New()
@@ -41,7 +46,7 @@ func newOffice(t *testing.T, script func(*fakeBatch) error) *office {
 	o := &office{rig: newRig(t, &fakeWorkers{devices: map[string]*fakeDevice{"one": d}}), gateway: id, links: make(chan relay.Link, 8)}
 	o.gate = &memlink.Gateway{Key: id.Public(), OnLink: func(l relay.Link) { o.links <- l }}
 	need(t, (&joined{Addresses: []string{"gateway.example:18603"}, Pin: id.Pin()}).write(o.dir))
-	o.config = func(c *Config) { c.Dialers = []relay.Dialer{o.gate.Dialer()} }
+	o.config = func(c *Config) { c.Dialers = []relay.Dialer{o.gate.Dialer()}; change(c) }
 	o.start().found()
 	o.scanner = d.id(o.node.id)
 	return o

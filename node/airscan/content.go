@@ -32,7 +32,7 @@ func (s *Server) open(ctx context.Context, j *job, n int) (*file, error) {
 		return &file{t, t.size}, nil
 	}
 	res, err := j.api.GetPage(ctx, j.id, n, &api.GetPageParams{Format: new(formats[j.order.Format])})
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return nil, err
 	}
 	return &file{res.Body, lengthOf(res)}, nil
@@ -76,7 +76,7 @@ func (s *Server) sendPart(w http.ResponseWriter, r *http.Request, j *job, n int)
 			}
 		}
 	}
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return err
 	}
 	defer res.Body.Close()
@@ -136,7 +136,7 @@ func (s *Server) page(ctx context.Context, j *job, n int) (scan.Page, error) {
 		if ok {
 			return page, nil
 		}
-		list, err := decode[api.PageList](j.api.ListPages(ctx, j.id, params))
+		list, err := api.Decode[api.PageList](j.api.ListPages(ctx, j.id, params))
 		if err != nil {
 			return scan.Page{}, err
 		}
@@ -175,7 +175,7 @@ var errSpool = errors.New("making a file for an eSCL client")
 
 // fetch keeps the body of an answer.
 func (s *Server) fetch(res *http.Response, err error) (*temporary, error) {
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()

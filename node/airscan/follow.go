@@ -1,12 +1,8 @@
 package airscan
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/platen-scan/platen/proto/api"
@@ -20,7 +16,6 @@ const (
 	followFirst = 200 * time.Millisecond
 	followLast  = 5 * time.Second
 	silence     = 45 * time.Second // the node says something every 15 s
-	maxEvent    = 1 << 20
 )
 
 // follow takes a job's events until the node's job has ended.
@@ -52,26 +47,16 @@ func (s *Server) listen(j *job) (heard bool, err error) {
 	silent := time.AfterFunc(silence, cancel)
 	defer silent.Stop()
 	res, err := j.api.GetJobEvents(ctx, j.id, &api.GetJobEventsParams{})
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return false, err
 	}
 	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, maxEvent)
-	for lines.Scan() {
-		silent.Reset(silence)
-		data, ok := strings.CutPrefix(lines.Text(), "data:")
-		if !ok {
-			continue
-		}
-		var e scan.Event
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return heard, fmt.Errorf("reading an event: %w", err)
-		}
+	err = api.Events(res.Body, func() { silent.Reset(silence) }, func(e scan.Event) error {
 		heard = true
 		s.hear(ctx, j, e)
-	}
-	return heard, lines.Err()
+		return nil
+	})
+	return heard, err
 }
 
 // hear takes an event. A device that has stopped is set free at once: nobody at an eSCL
@@ -90,9 +75,9 @@ func (s *Server) hear(ctx context.Context, j *job, e scan.Event) {
 	defer stop()
 	var err error
 	if finish {
-		err = done(j.api.FinishJob(ctx, j.id))
+		err = api.Done(j.api.FinishJob(ctx, j.id))
 	} else {
-		err = done(j.api.CancelJob(ctx, j.id))
+		err = api.Done(j.api.CancelJob(ctx, j.id))
 	}
 	if err != nil && !errors.Is(err, problem.JobWrongState.Error()) {
 		s.log.Warn("a stopped job cannot be ended", "job", j.id, "error", err)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 )
 
@@ -256,7 +257,7 @@ func (s *Server) remove(ctx context.Context, j *job) error {
 			return err
 		}
 	}
-	err := done(j.api.DeleteJob(ctx, j.id))
+	err := api.Done(j.api.DeleteJob(ctx, j.id))
 	if errors.Is(err, problem.NotFound.Error()) {
 		return nil
 	}
@@ -265,7 +266,7 @@ func (s *Server) remove(ctx context.Context, j *job) error {
 
 // cancel ends the node's job. One that has ended already is as good.
 func (s *Server) cancel(ctx context.Context, j *job) error {
-	err := done(j.api.CancelJob(ctx, j.id))
+	err := api.Done(j.api.CancelJob(ctx, j.id))
 	if errors.Is(err, problem.JobWrongState.Error()) || errors.Is(err, problem.NotFound.Error()) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/escl"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -68,11 +69,11 @@ func (s *Server) askAgain() {
 func (s *Server) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, learnWithin)
 	defer cancel()
-	scanner, err := decode[scan.Scanner](s.api.GetScanner(ctx, s.cfg.Scanner))
+	scanner, err := api.Decode[scan.Scanner](s.api.GetScanner(ctx, s.cfg.Scanner))
 	if err != nil {
 		return err
 	}
-	caps, err := decode[scan.Capabilities](s.api.GetCapabilities(ctx, s.cfg.Scanner))
+	caps, err := api.Decode[scan.Capabilities](s.api.GetCapabilities(ctx, s.cfg.Scanner))
 	if err != nil {
 		return err
 	}

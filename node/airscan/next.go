@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -87,7 +88,7 @@ func (s *Server) acknowledge(j *job, n int) {
 		defer cancel()
 		page, err := s.page(ctx, j, n)
 		if err == nil {
-			err = done(j.api.AckPage(ctx, j.id, n, scan.PageAck{Digest: page.Digest}))
+			err = api.Done(j.api.AckPage(ctx, j.id, n, scan.PageAck{Digest: page.Digest}))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Info("the node was not told that a page has arrived", "job", j.id, "page", n, "error", err)

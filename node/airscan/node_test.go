@@ -102,7 +102,7 @@ var local = netip.MustParseAddr("127.0.0.1")
 func scannerOf(t *testing.T, n *node.Node) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		list, err := decode[api.ScannerList](n.API(local).ListScanners(t.Context(), &api.ListScannersParams{}))
+		list, err := api.Decode[api.ScannerList](n.API(local).ListScanners(t.Context(), &api.ListScannersParams{}))
 		need(t, err)
 		if len(list.Items) > 0 {
 			return list.Items[0].ID
@@ -115,7 +115,7 @@ func scannerOf(t *testing.T, n *node.Node) string {
 
 func jobsAt(t *testing.T, n *node.Node) []api.Job {
 	t.Helper()
-	list, err := decode[api.JobList](n.API(local).ListJobs(context.Background(), &api.ListJobsParams{}))
+	list, err := api.Decode[api.JobList](n.API(local).ListJobs(context.Background(), &api.ListJobsParams{}))
 	need(t, err)
 	return list.Items
 }

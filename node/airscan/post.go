@@ -114,9 +114,9 @@ func (s *Server) createAtNode(j *job, request scan.JobRequest) (scan.Job, error)
 	ctx, cancel := context.WithTimeout(s.ctx, createWithin)
 	defer cancel()
 	params := &api.CreateJobParams{IdempotencyKey: j.uuid}
-	made, err := decode[scan.Job](j.api.CreateJob(ctx, s.cfg.Scanner, params, request))
+	made, err := api.Decode[scan.Job](j.api.CreateJob(ctx, s.cfg.Scanner, params, request))
 	if err != nil && problemOf(err) == nil && sleep(ctx, createAgain) {
-		made, err = decode[scan.Job](j.api.CreateJob(ctx, s.cfg.Scanner, params, request))
+		made, err = api.Decode[scan.Job](j.api.CreateJob(ctx, s.cfg.Scanner, params, request))
 	}
 	return made, err
 }
@@ -155,6 +155,8 @@ func (s *Server) notMade(err error) error {
 		return impossible("%s", text)
 	case problem.NotFound, problem.PermissionDenied:
 		return &refusal{status: http.StatusNotFound, text: "this scanner is not shared with you"}
+	case problem.EncryptionRequired: // eSCL cannot, and trying again does not help
+		return &refusal{status: http.StatusNotFound, text: text}
 	}
 	if p.RetryAfter > 0 {
 		return unavailable(p.RetryAfter, text)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/escl"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -54,7 +55,7 @@ func (s *Server) scannerStatus(ctx context.Context) scan.Status {
 func (s *Server) askStatus() scan.Status {
 	ctx, cancel := context.WithTimeout(s.ctx, statusWithin)
 	defer cancel()
-	st, err := decode[scan.Status](s.api.GetStatus(ctx, s.cfg.Scanner))
+	st, err := api.Decode[scan.Status](s.api.GetStatus(ctx, s.cfg.Scanner))
 	if err != nil {
 		s.log.Debug("the scanner's state is not known", "error", err)
 		st = scan.Status{State: scan.ScannerOffline, Feeder: scan.FeederUnknown}

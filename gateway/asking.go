@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/problem"
@@ -17,24 +18,31 @@ type asking struct {
 	g      *Gateway
 	node   *node
 	caller access.Caller
+	class  class         // zero: briefly
 	may    []scan.Action // with the scanner of the path
 	// ctx stands for the request's: the proxy's own has a hook that would pass a
 	// node's interim answers, with any header, straight to the browser.
 	ctx context.Context
+
+	working sync.WaitGroup // requests for a file; they have ended soon after its body was closed
 }
 
-// RoundTrip sends the request over the node's link. If that link broke, and doing
-// it twice is no harm, it tries the next link once.
+// RoundTrip sends the request over the node's link, or for a file over the better one.
+// If that broke, and doing it twice is no harm, it tries the next link once.
 func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
-	link, err := a.g.registry.linkTo(a.ctx, a.node, nil)
+	find := a.g.registry.linkTo
+	if a.class == streaming {
+		find = a.g.registry.bodyLink
+	}
+	link, err := find(a.ctx, a.node, nil)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.send(link, r)
+	answer, err := a.ask(link, r)
 	if err == nil || !again(r, err) {
 		return answer, err
 	}
-	next, linkErr := a.g.registry.linkTo(a.ctx, a.node, link)
+	next, linkErr := find(a.ctx, a.node, link)
 	if linkErr != nil {
 		return nil, err
 	}
@@ -45,11 +53,19 @@ func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		r.Body = body
 	}
-	return a.send(next, r)
+	return a.ask(next, r)
 }
 
-func (a *asking) send(link *held, r *http.Request) (*http.Response, error) {
-	out := r.WithContext(a.ctx)
+// ask sends the request over a link. The body of a file outlives that link.
+func (a *asking) ask(link *held, r *http.Request) (*http.Response, error) {
+	if a.class == streaming {
+		return a.begin(link, r)
+	}
+	return a.send(a.ctx, link, r)
+}
+
+func (a *asking) send(ctx context.Context, link *held, r *http.Request) (*http.Response, error) {
+	out := r.WithContext(ctx)
 	grant := access.NewGrant(a.caller, a.node.id, out, a.g.now(), a.may...)
 	out.Header.Set(access.HeaderGrant, grant.Sign(link.signer))
 	out.Header.Set(access.HeaderRequestID, access.RequestID(a.ctx))

@@ -10,7 +10,8 @@
 // (approval.go), links and is told from a copy of itself (links.go, sequence.go), is
 // named, labeled, drained, revoked, reinstated (nodes.go), changes its key or leaves
 // (nodekey.go). It may use other nodes' scanners where an administrator lets it
-// (presents.go, presenter.go). The gateway's own key changes in rotation.go.
+// (presents.go, presenter.go). Browsers get grants for direct roads to it (roads.go), which
+// close when their session ends (roadwatch.go). The gateway's own key changes in rotation.go.
 //
 // cmd/platen makes one Gateway, gives its handlers to relay/front and calls
 // AddLink for every link that front accepts. The gateway stores no page, never

@@ -166,6 +166,7 @@ func (n *fakeNode) routes() []access.Route {
 	return append(table,
 		access.Route{Method: post, Path: "/api/v1/link/hello", Policy: access.LinkOnly(), MaxBody: 16 << 10, Handle: n.hello},
 		access.Route{Method: post, Path: "/api/v1/link/drain", Policy: access.LinkOnly(), MaxBody: 1 << 10, Handle: n.drain},
+		n.byItself("/api/v1/link/roads"), n.byItself("/api/v1/link/roads/close"),
 		access.Route{Method: get, Path: "/api/v1/link/events", Policy: access.LinkOnly(), Handle: n.linkEvents},
 	)
 }
@@ -182,6 +183,13 @@ func (n *fakeNode) recorded(route access.Route) access.Handler {
 		}
 		return route.Handle(w, r)
 	}
+}
+
+// byItself is a route for the gateway itself; there is none unless a test answers it.
+func (n *fakeNode) byItself(path string) access.Route {
+	route := access.Route{Method: http.MethodPost, Path: path, Policy: access.LinkOnly(), MaxBody: 64 << 10, Handle: unanswered}
+	route.Handle = n.recorded(route)
+	return route
 }
 
 func unanswered(http.ResponseWriter, *http.Request) error { return problem.NotFound.Error() }
@@ -223,8 +231,11 @@ func (n *fakeNode) hello(w http.ResponseWriter, r *http.Request) error {
 	before := n.sequence
 	n.sequence, n.nextKey = max(n.sequence, number), next.Pin
 	n.mu.Unlock()
-	return access.WriteJSON(w, http.StatusOK, api.LinkWelcome{Api: "1", Link: 1, Name: n.name, Version: "0.0.1", Sequence: before, NextKey: next.Pin})
+	return access.WriteJSON(w, http.StatusOK, api.LinkWelcome{Api: "1", Link: 1, Name: n.name, Version: "0.0.1", Sequence: before, NextKey: next.Pin, Bulk: r.Context().Value(bulkKey{}) != nil})
 }
+
+// bulkKey marks requests that come by a link that the node opened beside another.
+type bulkKey struct{}
 
 // onDrain has a word sent for each drain that the node is asked for.
 func (n *fakeNode) onDrain(drained chan<- struct{}) {

@@ -43,6 +43,10 @@ type Config struct {
 	// Extra are routes that other packages serve here: setup, audit, certificates; nil: none.
 	Extra func(*access.Guard) []access.Route
 
+	Roads RoadsConfig // for browsers that reach nodes directly
+	// DrainTime is how long answers of nodes may still take when Serve is told to end; 0: 10 s.
+	DrainTime time.Duration
+
 	Log *slog.Logger     // nil: discarded
 	Now func() time.Time // nil: time.Now
 }
@@ -62,6 +66,7 @@ type Gateway struct {
 	nodes    nodeRecords
 	waiting  *waitingRoom
 	madeAt   *scannersOfJobs
+	roads    *roadWatches
 	browser  http.Handler
 	nodeSide http.Handler
 	setup    http.Handler
@@ -71,8 +76,12 @@ type Gateway struct {
 
 	links    chan relay.Link
 	snapshot *snapshots
-	stopping chan struct{} // closed when Serve is about to return
 	serve    sync.Once
+
+	ending   context.Context // ends when Serve is told to end
+	end      context.CancelFunc
+	stopping <-chan struct{} // of ending
+	underWay relay.Load      // requests that were passed on to nodes
 }
 
 // loadLimit bounds how long New waits for the state.
@@ -89,6 +98,9 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.DrainTime == 0 {
+		cfg.DrainTime = 10 * time.Second
+	}
 	g := &Gateway{
 		cfg: cfg, log: cfg.Log, now: cfg.Now, cursors: cursors{cfg.Identity},
 		tokens:   &access.JoinTokens{Records: cfg.State.Records(), Pin: cfg.Identity.Pin, Now: cfg.Now},
@@ -99,8 +111,10 @@ func New(cfg Config) (*Gateway, error) {
 		tell:     make(chan struct{}, 1),
 		links:    make(chan relay.Link),
 		snapshot: newSnapshots(),
-		stopping: make(chan struct{}),
 	}
+	g.roads = newRoadWatches(g)
+	g.ending, g.end = context.WithCancel(context.Background())
+	g.stopping = g.ending.Done()
 	if err := g.load(); err != nil {
 		return nil, err
 	}
@@ -167,8 +181,8 @@ func (g *Gateway) AddLink(link relay.Link) {
 	}
 }
 
-// Serve runs the links that AddLink brings until ctx ends, then closes them. All of
-// the gateway's goroutines have ended when it returns. It runs once.
+// Serve runs the links that AddLink brings until ctx ends, then drains and closes them.
+// All of the gateway's goroutines have ended when it returns. It runs once.
 func (g *Gateway) Serve(ctx context.Context) error {
 	err := errors.New("the gateway was served before")
 	g.serve.Do(func() { err = g.run(ctx) })
@@ -177,22 +191,16 @@ func (g *Gateway) Serve(ctx context.Context) error {
 
 func (g *Gateway) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	rest, end := context.WithCancel(context.WithoutCancel(ctx)) // ends when the links have
 	group.Go(func() error {
-		defer close(g.stopping)
-		var holding sync.WaitGroup
-		defer holding.Wait()
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case link := <-g.links:
-				holding.Go(func() { g.hold(ctx, link) })
-			}
-		}
+		defer end()
+		g.serveLinks(ctx)
+		return nil
 	})
-	group.Go(func() error { return g.storeSnapshots(ctx) })
-	group.Go(func() error { return g.watchRegistry(ctx) })
-	group.Go(func() error { return g.watchRotation(ctx) })
+	group.Go(func() error { return g.storeSnapshots(rest) })
+	group.Go(func() error { return g.watchRegistry(rest) })
+	group.Go(func() error { return g.watchRotation(rest) })
+	group.Go(func() error { return g.roads.serve(rest) })
 	return group.Wait()
 }
 

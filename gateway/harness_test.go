@@ -44,6 +44,7 @@ type world struct {
 	server *httptest.Server
 	client *http.Client
 	stop   func()
+	config func(*Config) // changes what start uses; may be nil
 }
 
 // clock runs, and can be moved ahead.
@@ -70,11 +71,15 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.g, err = New(Config{
+	c := Config{
 		Identity: w.id, Name: "Test gateway", Version: "0.0.1", State: s, Now: w.clock.Now,
 		Addresses: []string{"gateway.example:18603"}, Log: slog.New(slog.DiscardHandler),
 		Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the app") }),
-	})
+	}
+	if w.config != nil {
+		w.config(&c)
+	}
+	w.g, err = New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ var requestHeaders = []string{
 // representation. A node can set no cookie and allow no origin.
 var answerHeaders = []string{
 	"Accept-Ranges", "Allow", "Cache-Control", "Content-Disposition", "Content-Length", "Content-Range",
-	"Etag", "Last-Modified", "Location", "Repr-Digest", "Retry-After", "Vary",
+	"Etag", "Last-Modified", "Location", "Platen-Sealed", "Repr-Digest", "Retry-After", "Vary",
 }
 
 // answerTypes are what a node may send. Under this gateway's origin nothing else
@@ -29,7 +29,7 @@ var answerHeaders = []string{
 var answerTypes = []string{
 	"application/json", "application/problem+json", "text/event-stream",
 	"image/jpeg", "image/png", "image/tiff", "image/x-portable-anymap",
-	"application/pdf", "application/zip",
+	"application/pdf", "application/zip", "application/vnd.platen.sealed",
 }
 
 func towardsNode(in *http.Request) http.Header {

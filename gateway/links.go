@@ -57,23 +57,30 @@ func (g *Gateway) hold(serving context.Context, link relay.Link) {
 	}
 	ctx, end := context.WithCancelCause(serving)
 	defer end(nil)
-	h := &held{Link: link, signer: signer, end: end}
-	older, err := g.registry.up(n, h)
+	h := &held{Link: link, signer: signer, end: end, chosen: make(chan struct{})}
+	older, excess, err := g.registry.up(n, h, welcome.Bulk)
 	if err != nil {
 		link.Close(closingWord(err))
 		return
 	}
 	defer g.registry.down(n, h)
-	for i, old := range older {
+	for _, old := range older {
 		old.end(errReplaced)
-		if i <= len(older)-maxLinks {
-			old.Close("")
-		}
 	}
-	log.Info("node connected", "version", welcome.Version)
+	for _, old := range excess {
+		old.Close("")
+	}
+	log.Info("node connected", "version", welcome.Version, "bulk", welcome.Bulk)
 	g.noteAudit(ctx, n, link.Peer(), welcome.Audit)
 
-	err = g.follow(ctx, n, h)
+	select {
+	case <-h.chosen:
+		err = g.follow(ctx, n, h)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-link.Done():
+		err = relay.ErrLinkLost
+	}
 	if errors.Is(err, errReplaced) {
 		// The node closes it after its last answer; until then it takes no new requests.
 		select {

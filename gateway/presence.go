@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -10,31 +11,59 @@ import (
 )
 
 // maxLinks is how many links of one node may stand at once: the newest takes the
-// requests, older ones only finish theirs.
-const maxLinks = 4
+// requests, its companion bodies, and older ones only finish theirs.
+const maxLinks = 6
 
-// up makes a link the one that takes the node's requests, and answers the older
-// ones that still stand, the oldest first. A node that is barred gets none.
-func (r *registry) up(n *node, h *held) (older []*held, err error) {
+// up takes in a link that has said hello. It becomes the one that takes the node's
+// requests, or, if it is for bulk and such a one stands, its companion. older are those
+// that take no new requests any more, excess the first of them, which are too many. A
+// node that is barred gets none.
+func (r *registry) up(n *node, h *held, bulk bool) (older, excess []*held, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := n.record.Barred(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	older = slices.Clone(n.links)
-	n.links = append(n.links, h)
-	r.setLinkLocked(n, h)
-	return older, nil
+	r.linked[from(h)]++
+	if bulk && n.link != nil {
+		n.links = slices.Insert(n.links, slices.Index(n.links, n.link), h)
+		n.bulk = h
+		n.wakeLocked()
+	} else {
+		n.links = append(n.links, h)
+		n.bulk = nil
+		r.setLinkLocked(n, h)
+	}
+	for _, l := range n.links {
+		if l != n.link && l != n.bulk {
+			older = append(older, l)
+		}
+	}
+	return older, older[:min(max(len(n.links)-maxLinks, 0), len(older))], nil
 }
 
-// down forgets a link that is gone, and shows the node as offline if it was the
-// one that took requests.
+// down forgets a link that is gone. If it was the one that took requests, its companion
+// takes its place; without one the node is shown as offline.
 func (r *registry) down(n *node, h *held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n.links = slices.DeleteFunc(n.links, func(l *held) bool { return l == h })
-	if n.link == h {
-		r.setLinkLocked(n, nil)
+	if at := from(h); r.linked[at] > 1 {
+		r.linked[at]--
+	} else {
+		delete(r.linked, at)
+	}
+	next := n.bulk
+	switch h {
+	case n.link:
+		n.bulk = nil
+		if next != nil && next.gone() {
+			next = nil
+		}
+		r.setLinkLocked(n, next)
+	case n.bulk:
+		n.bulk = nil
+		n.wakeLocked()
 	}
 }
 
@@ -44,10 +73,10 @@ func (r *registry) setLinkLocked(n *node, h *held) {
 		return
 	}
 	n.link = h
-	if n.changed != nil {
-		close(n.changed)
-		n.changed = nil
+	if h != nil {
+		close(h.chosen)
 	}
+	n.wakeLocked()
 	if was == nil || h == nil {
 		n.since = r.now()
 	}
@@ -62,11 +91,58 @@ func (r *registry) setLinkLocked(n *node, h *held) {
 	}
 }
 
-// linksOf are the links of a node that stand, the newest last.
+// wakeLocked tells those who wait for a link to look again.
+func (n *node) wakeLocked() {
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+}
+
+// gone reports whether the link is.
+func (h *held) gone() bool {
+	select {
+	case <-h.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// from is the address that a link comes from; the zero Addr where it tells none.
+func from(h *held) netip.Addr {
+	at, err := netip.ParseAddrPort(h.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap().WithZone("")
+}
+
+// Linked reports whether a link comes from the address: a node is there, or the router
+// before it. It does not wait.
+func (g *Gateway) Linked(address netip.Addr) bool {
+	g.registry.mu.RLock()
+	defer g.registry.mu.RUnlock()
+	return g.registry.linked[address.Unmap().WithZone("")] > 0
+}
+
+// linksOf are the links of a node that stand; the last one takes its requests.
 func (r *registry) linksOf(n *node) []*held {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.Clone(n.links)
+}
+
+// connected counts the nodes that have a link.
+func (r *registry) connected() (count int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, n := range r.ordered {
+		if n.link != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // behind counts the nodes that have not stored the gateway's next key.

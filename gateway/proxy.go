@@ -21,7 +21,8 @@ type class int
 
 const (
 	briefly   class = iota + 1 // a small answer, at once
-	streaming                  // a page, a file or a stream of events
+	following                  // a stream of events, over the link that takes all other requests
+	streaming                  // a page or a file, over whichever link is better
 )
 
 // answerLimit is how long a node may think before its answer begins. Asking a
@@ -59,9 +60,11 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 	if err := readAhead(r); err != nil {
 		return err
 	}
+	g.underWay.Enter()
+	defer g.underWay.Leave()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	if c == streaming {
+	if c != briefly {
 		release, err := g.registry.takeBody(n)
 		if err != nil {
 			return err
@@ -78,12 +81,18 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 	if scanner := r.PathValue("scanner"); scanner != "" {
 		may = g.guard.May(ctx, caller, scanner)
 	}
+	asked := &asking{g: g, node: n, caller: caller, class: c, may: may, ctx: ctx}
+	defer asked.working.Wait()
+	defer cancel(nil)
 	var failed error
 	proxy := httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
-		Transport: &asking{g: g, node: n, caller: caller, may: may, ctx: ctx},
+		Transport: asked,
 		ModifyResponse: func(answer *http.Response) error {
 			waiting.Stop()
+			if c == following {
+				answer.Body = g.untilEnd(answer.Body, cancel)
+			}
 			return towardsBrowser(answer, w.Header())
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },

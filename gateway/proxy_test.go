@@ -84,6 +84,23 @@ func TestPassHeaders(t *testing.T) {
 	}
 }
 
+// TestPassSealed lets a browser have what it needs to open a sealed page.
+func TestPassSealed(t *testing.T) {
+	w := newWorld(t)
+	token := w.signIn(api.RoleUser)
+	n := w.newNode("n")
+	n.handler = around(n.handler, func(h http.Header) {
+		h.Set("Content-Type", "application/vnd.platen.sealed")
+		h.Set("Platen-Sealed", "v1; type=image/jpeg; key=x")
+	})
+	w.connect(n)
+	answer := w.send(w.newRequest(token, http.MethodGet, "/api/v1/scanners/"+n.scannerID(), nil))
+	if kind, sealed := answer.Header.Get("Content-Type"), answer.Header.Get("Platen-Sealed"); answer.StatusCode != http.StatusOK ||
+		kind != "application/vnd.platen.sealed" || sealed != "v1; type=image/jpeg; key=x" {
+		t.Errorf("status %d, type %q, Platen-Sealed %q", answer.StatusCode, kind, sealed)
+	}
+}
+
 // around sets headers behind the node's guard, which would take them off.
 func around(h http.Handler, set func(http.Header)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,10 +3,12 @@ package gateway
 import (
 	"context"
 	"crypto/ed25519"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/platen-scan/platen/gateway/state"
@@ -25,8 +27,9 @@ type registry struct {
 
 	mu       sync.RWMutex
 	byPrefix map[string]*node
-	byPin    map[string]*node // of the node's keys: the one it has and the one that follows
-	ordered  []*node          // by ID, and so by the IDs of what they own
+	byPin    map[string]*node   // of the node's keys: the one it has and the one that follows
+	ordered  []*node            // by ID, and so by the IDs of what they own
+	linked   map[netip.Addr]int // how many links come from an address
 }
 
 // node is one enrolled node. Its ID and prefix never change; the registry's mu
@@ -36,12 +39,14 @@ type node struct {
 
 	record  state.Node
 	link    *held   // takes new requests; nil: offline
-	links   []*held // all that stand, the newest last
+	bulk    *held   // stands beside link, for bodies; nil: none
+	links   []*held // all that stand, the newest last, but bulk before link
 	since   time.Time
 	changed chan struct{} // closed when link changes; nil while nobody waits
 	bodies  int           // under way
 	asked   []string      // scanners that it wants to present, in order
 
+	flows    flows         // what its links carry
 	greeting chan struct{} // holds a word while a hello is under way: one at a time
 
 	scanners []scan.Scanner // by ID, as the node told of them last
@@ -52,10 +57,13 @@ type held struct {
 	relay.Link
 	signer *identity.Identity // with the key that the link began with
 	end    func(cause error)  // stops following the node's events over this link
+
+	chosen  chan struct{} // closed when it takes requests: at once, or when the link that it stood beside is gone
+	stalled atomic.Int64  // when it gave nothing of a body that another link had, in Unix nanoseconds
 }
 
 func newRegistry(nodes []state.Node, scanners map[string][]scan.Scanner, events *hub, now func() time.Time) *registry {
-	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byPin: map[string]*node{}}
+	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byPin: map[string]*node{}, linked: map[netip.Addr]int{}}
 	for _, record := range nodes {
 		n := r.insertLocked(record)
 		if record.Barred() == nil {
@@ -141,6 +149,7 @@ func (r *registry) remove(prefix string, revision uint64) (n *node, links []*hel
 
 // withdrawLocked takes a node out of everything that is shown but the list of nodes.
 func (r *registry) withdrawLocked(n *node) {
+	n.bulk = nil
 	r.setLinkLocked(n, nil)
 	for _, s := range n.scanners {
 		r.publishScannerLocked(n, scan.EventDeviceGone, s)
@@ -288,9 +297,19 @@ const (
 // linkTo is the node's link for a new request, but not the one that just failed
 // the caller. It waits a little for a node that is likely to come back.
 func (r *registry) linkTo(ctx context.Context, n *node, failed *held) (*held, error) {
+	return r.await(ctx, n, func() *held {
+		if n.link == failed {
+			return nil
+		}
+		return n.link
+	})
+}
+
+// await waits for the link of a node that pickLocked, which needs mu, finds.
+func (r *registry) await(ctx context.Context, n *node, pickLocked func() *held) (*held, error) {
 	var end <-chan time.Time
 	for {
-		link, changed, err := r.linkOrWait(n, failed)
+		link, changed, err := r.linkOrWait(n, pickLocked)
 		if link != nil || err != nil {
 			return link, err
 		}
@@ -309,16 +328,16 @@ func (r *registry) linkTo(ctx context.Context, n *node, failed *held) (*held, er
 	}
 }
 
-func (r *registry) linkOrWait(n *node, failed *held) (*held, <-chan struct{}, error) {
+func (r *registry) linkOrWait(n *node, pickLocked func() *held) (*held, <-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := n.record.Barred(); err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case n.link != nil && n.link != failed:
-		return n.link, nil, nil
-	case n.link == nil && r.now().Sub(n.since) > recently:
+	if link := pickLocked(); link != nil {
+		return link, nil, nil
+	}
+	if n.link == nil && r.now().Sub(n.since) > recently {
 		return nil, nil, r.offlineLocked(n)
 	}
 	if n.changed == nil {

@@ -93,7 +93,7 @@ func (g *Gateway) watchRotation(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.tell:
-			g.onLinks(ctx, func(n *node, h *held) {
+			g.onLinks(ctx, tellAtOnce, func(n *node, h *held) {
 				if _, err := g.greet(ctx, n, h, h.signer); err != nil && ctx.Err() == nil {
 					g.log.Warn("cannot tell a node of the next key", "node", n.id, "error", err)
 				}
@@ -113,8 +113,8 @@ func (g *Gateway) watchRotation(ctx context.Context) error {
 // renewLinks has every node come back over a link of the present key, and cuts what
 // links of another key still stand after a while.
 func (g *Gateway) renewLinks(ctx context.Context) {
-	g.onLinks(ctx, func(n *node, h *held) {
-		if err := g.askForNext(ctx, h); err != nil && ctx.Err() == nil {
+	g.onLinks(ctx, tellAtOnce, func(n *node, h *held) {
+		if err := g.askForNext(ctx, h, comeBackSoon); err != nil && ctx.Err() == nil {
 			g.log.Info("a node did not take the drain", "node", n.id, "error", err)
 			h.Close("")
 		}
@@ -132,11 +132,11 @@ func (g *Gateway) renewLinks(ctx context.Context) {
 	}
 }
 
-// askForNext asks the node to open its next link.
-func (g *Gateway) askForNext(ctx context.Context, h *held) error {
+// askForNext asks the node to open its next link within a time.
+func (g *Gateway) askForNext(ctx context.Context, h *held, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), helloLimit)
 	defer cancel()
-	body, err := json.Marshal(api.LinkDrain{AfterMs: int(rand.N(comeBackSoon).Milliseconds())})
+	body, err := json.Marshal(api.LinkDrain{AfterMs: int(rand.N(max(within, 1)).Milliseconds())})
 	if err != nil {
 		return err
 	}
@@ -157,8 +157,8 @@ func (g *Gateway) askForNext(ctx context.Context, h *held) error {
 }
 
 // onLinks does something with the link of each node that is connected, some at a time.
-func (g *Gateway) onLinks(ctx context.Context, do func(*node, *held)) {
-	slots := make(chan struct{}, tellAtOnce)
+func (g *Gateway) onLinks(ctx context.Context, atOnce int, do func(*node, *held)) {
+	slots := make(chan struct{}, atOnce)
 	var doing sync.WaitGroup
 	defer doing.Wait()
 	for _, n := range g.registry.all() {

@@ -39,7 +39,7 @@ var (
 // node that the identifier in the path belongs to, and what others serve here. Every
 // node judges again.
 func (g *Gateway) Routes() []access.Route {
-	routes := slices.Concat(access.SignInRoutes(g.guard), g.listRoutes(), g.nodeRoutes(), g.joinRoutes(), g.passedRoutes())
+	routes := slices.Concat(access.SignInRoutes(g.guard), g.listRoutes(), g.nodeRoutes(), g.joinRoutes(), g.passedRoutes(), g.roadRoutes())
 	if g.cfg.Extra != nil {
 		routes = append(routes, g.cfg.Extra(g.guard)...)
 	}
@@ -119,7 +119,7 @@ func (g *Gateway) passedRoutes() []access.Route {
 		{Method: post, Path: job + "/resume", Policy: anybody, Audit: "job.resume", Handle: call("job")},
 		{Method: post, Path: job + "/finish", Policy: mine, Audit: "job.finish", Handle: call("job")},
 		{Method: post, Path: job + "/release", Policy: anybody, MaxBody: maxSmallBody, Audit: "job.release", Handle: call("job")},
-		{Method: get, Path: job + "/events", Policy: streams.Nodes(), Handle: body("job")},
+		{Method: get, Path: job + "/events", Policy: streams.Nodes(), Handle: g.toOwner("job", following)},
 		{Method: get, Path: job + "/pages", Policy: mine, Handle: call("job")},
 		{Method: get, Path: page, Policy: streams.Nodes().Tickets(), Handle: body("job")},
 		{Method: post, Path: page + "/ack", Policy: mine, MaxBody: maxSmallBody, Handle: call("job")},

@@ -21,7 +21,7 @@ func TestRoutesAreTheContract(t *testing.T) {
 	accesstest.ContractCheck(t, accesstest.Spec(t), newWorld(t).g.Routes(), accesstest.End{
 		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
 		Without: []string{
-			"linkHello", "getLinkEvents", "drainLink", // a node's
+			"linkHello", "getLinkEvents", "drainLink", "linkRoads", "linkRoadsClose", // a node's
 			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // of Config.Providers
 		},
 	})

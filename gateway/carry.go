@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/platen-scan/platen/relay"
+)
+
+// A body that can be had from any offset (file) comes to the browser in one piece, by
+// whatever links it comes here: when its link is lost or gives nothing, or when another
+// one carries clearly more, the rest is asked for over that one, with a grant of its
+// own. Nothing is kept here but what the copy's buffer and the links' windows hold.
+const (
+	maxLosses = 16                     // links that a body may lose
+	maxMoves  = 3                      // times that it goes to a better one
+	moveAfter = 1 << 20                // bytes, before it looks for one
+	moveEvery = 250 * time.Millisecond // how often it looks, or each moveAfter bytes
+	moveWorth = 4 << 20                // bytes left, else it stays
+	moveLead  = relay.StreamWindow     // bytes that it still takes by the link that it leaves: they are on their way
+)
+
+// carried is the body of an answer as the browser gets it. One goroutine reads it.
+type carried struct {
+	a      *asking
+	rest   *http.Request // asks for the rest, but for the range
+	file   file
+	ctx    context.Context // of the requests for the rest
+	cancel context.CancelFunc
+	stall  *time.Timer // runs while the reader waits for the link
+
+	mu      sync.Mutex
+	part    *part              // is read
+	next    *part              // is read from its first byte on; nil: none
+	at      int64              // offset of the next byte for the browser
+	reading time.Time          // since when the reader waits for part; zero: it does not
+	opening chan struct{}      // closed when next, or the failure to open it, is there; nil: none is being opened
+	opensAt int64              // offset of its first byte
+	abandon context.CancelFunc // gives it up
+	losses  int
+	moves   int
+	looked  mark // when it looked for a better link
+	closed  bool
+
+	working sync.WaitGroup // what opens next
+}
+
+// part is one answer of the node, over one link.
+type part struct {
+	link   *held
+	body   io.ReadCloser
+	cancel context.CancelFunc // of its request
+	from   int64              // offset of its first byte
+	at     int64              // of the next
+
+	// of the reader
+	flow   *flow // nil until it is read
+	began  mark
+	waited time.Duration // for the link
+	err    error         // that ended it
+}
+
+// mark is a point of a body.
+type mark struct {
+	at   int64
+	when time.Time
+}
+
+// carry makes the answer's body one that outlives its link, if it is of that kind.
+// cancel ends the answer's request.
+func (a *asking) carry(r *http.Request, answer *http.Response, link *held, cancel context.CancelFunc) {
+	f, ok := fileOf(r, answer)
+	if !ok {
+		answer.Body = &canceling{answer.Body, cancel}
+		return
+	}
+	c := &carried{a: a, rest: restOf(r, f), file: f, at: f.from}
+	c.ctx, c.cancel = context.WithCancel(a.ctx)
+	c.stall = time.AfterFunc(stallAfter, c.onStall)
+	c.stall.Stop()
+	c.part = &part{link: link, body: answer.Body, cancel: cancel, from: f.from, at: f.from}
+	c.beginLocked()
+	answer.Body = c
+}
+
+// canceling is a body whose request ends with it.
+type canceling struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (c *canceling) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}
+
+// beginLocked begins to read c.part.
+func (c *carried) beginLocked() {
+	p := c.part
+	p.began = mark{c.at, time.Now()}
+	p.flow = c.a.node.flows.of(p.link.Kind())
+	p.flow.enter(p.began.when)
+	c.looked = p.began
+}
+
+// end lets the node stop sending.
+func (p *part) end() {
+	if p.flow != nil {
+		p.flow.leave(time.Now())
+	}
+	p.cancel()
+	p.body.Close()
+}
+
+// Read gives the next bytes. Its error is final: the body broke off.
+func (c *carried) Read(b []byte) (int, error) {
+	for {
+		p, room, skip := c.turn()
+		if room == 0 {
+			c.pull(p, make([]byte, 1)) // its end, else the node takes the answer for broken off
+			return 0, io.EOF
+		}
+		n, err := c.pull(p, b[:min(int64(len(b)), room)])
+		c.mu.Lock()
+		p.at += int64(n)
+		c.at = max(c.at, p.at)
+		c.mu.Unlock()
+		switch {
+		case n > 0 && !skip:
+			c.look(p)
+			return n, nil
+		case n > 0 || err == nil:
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+			fallthrough
+		default:
+			if err := c.resume(p, err); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// turn is the part to read, and how many bytes of it. Those to skip came by another
+// part while this one was opened.
+func (c *carried) turn() (p *part, room int64, skip bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at == c.file.end {
+		return c.part, 0, false
+	}
+	if c.next != nil && c.next.from <= c.at {
+		c.part.end()
+		c.part, c.next = c.next, nil
+		c.beginLocked()
+	}
+	p = c.part
+	switch {
+	case p.at < c.at:
+		return p, c.at - p.at, true
+	case c.next != nil:
+		return p, c.next.from - c.at, false
+	}
+	return p, c.file.end - c.at, false
+}
+
+// pull reads from a part and measures how long that took.
+func (c *carried) pull(p *part, b []byte) (n int, err error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	began := time.Now()
+	p.flow.wait(began)
+	c.mu.Lock()
+	c.reading = began
+	c.stall.Reset(stallAfter)
+	c.mu.Unlock()
+
+	n, p.err = p.body.Read(b)
+
+	c.mu.Lock()
+	c.reading = time.Time{}
+	c.stall.Stop()
+	c.mu.Unlock()
+	now := time.Now()
+	p.waited += now.Sub(began)
+	p.flow.got(n, now)
+	return n, p.err
+}
+
+// look moves the body to a better link, if the present one keeps the browser waiting.
+func (c *carried) look(p *part) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.moves >= maxMoves || c.opening != nil || c.next != nil ||
+		c.at-p.began.at < moveAfter || c.file.end-c.at < moveWorth {
+		return
+	}
+	now := time.Now()
+	if c.at-c.looked.at < moveAfter && now.Sub(c.looked.when) < moveEvery {
+		return
+	}
+	c.looked = mark{c.at, now}
+	took := now.Sub(p.began.when)
+	if 2*p.waited < took {
+		return
+	}
+	if to := c.a.g.registry.rivalOf(c.a.node, p.link, took); to != nil {
+		c.moves++
+		c.openLocked(to, c.at+moveLead, func(next *part) bool { return c.at-next.from <= moveLead })
+	}
+}
+
+// Close ends the requests to the node. What they still open has ended when it returns.
+func (c *carried) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	next := c.next
+	c.next = nil
+	c.stall.Stop()
+	c.mu.Unlock()
+	c.cancel()
+	if next != nil {
+		next.end()
+	}
+	c.part.end()
+	c.working.Wait()
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/audit"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/api"
 )
 
 type auditCmd struct {
@@ -49,7 +50,7 @@ func (s *session) auditLog() (io.ReadCloser, error) {
 		return nil, err
 	}
 	res, err := c.ExportAudit(s.ctx)
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return nil, err
 	}
 	return res.Body, nil

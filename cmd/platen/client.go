@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/proto/api"
-	"github.com/platen-scan/platen/proto/problem"
 )
 
 // endpoint is how to reach a running service as somebody: what a service leaves in
@@ -57,43 +55,6 @@ func newClient(e endpoint) (*client, error) {
 			return nil
 		}))
 	return c, err
-}
-
-// decode reads the answer of a request: JSON into a T, or the problem as an error.
-func decode[T any](res *http.Response, err error) (T, error) {
-	var v T
-	if err := accept(res, err); err != nil {
-		return v, err
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
-		return v, fmt.Errorf("reading the answer of %s: %w", res.Request.URL.Path, err)
-	}
-	return v, nil
-}
-
-// accept turns an answer that is no success into its problem. The caller closes the body of a success.
-func accept(res *http.Response, err error) error {
-	if err != nil {
-		return err
-	}
-	if res.StatusCode < 300 {
-		return nil
-	}
-	defer res.Body.Close()
-	var p problem.Error
-	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&p); err != nil {
-		return fmt.Errorf("%s answered %s", res.Request.URL.Host, res.Status)
-	}
-	return &p
-}
-
-// done is accept for answers without a body.
-func done(res *http.Response, err error) error {
-	if err := accept(res, err); err != nil {
-		return err
-	}
-	return res.Body.Close()
 }
 
 func ownEndpoint(data string) string { return filepath.Join(data, "keys", ownEndpointFile) }
@@ -178,7 +139,7 @@ func (s *session) running() (*client, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
 	defer cancel()
-	service, err := decode[api.Service](c.GetService(ctx))
+	service, err := api.Decode[api.Service](c.GetService(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("%w (%v)", errNotRunning, err)
 	}
@@ -213,7 +174,7 @@ func (s *session) pairedEndpoint(gateway string) (endpoint, error) {
 		return e, err
 	}
 	host, _ := os.Hostname()
-	got, err := decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{
+	got, err := api.Decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{
 		Secret: fragment.Get("pair"), Device: "platen on " + host, Bearer: true,
 	}))
 	if err != nil {

@@ -69,7 +69,7 @@ func (s *session) look(c *client, enough func(api.ScannerList) bool) (api.Scanne
 	for deadline := time.Now().Add(lookTimeout); ; {
 		var all api.ScannerList
 		err := everyPage(func(limit *int, cursor *string) (string, error) {
-			page, err := decode[api.ScannerList](c.ListScanners(s.ctx, &api.ListScannersParams{Limit: limit, Cursor: cursor}))
+			page, err := api.Decode[api.ScannerList](c.ListScanners(s.ctx, &api.ListScannersParams{Limit: limit, Cursor: cursor}))
 			page.Items = append(all.Items, page.Items...)
 			all = page
 			return page.Next, err

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +20,7 @@ type scanRun struct {
 	job     scan.Job
 	scanner scan.Scanner
 	out     output
+	opener  *opener // of what comes sealed; may be nil
 	quiet   bool
 	saved   int // pages in files
 	asked   scan.Reason
@@ -40,7 +39,7 @@ func (r *scanRun) follow() (scan.Job, error) {
 			return r.job, r.finish()
 		}
 		var p *problem.Error
-		if errors.As(err, &p) && !p.Code.Retryable() && p.Code != problem.EventsGone {
+		if errors.As(err, &p) && !p.Code.Retryable() && p.Code != problem.EventsGone || errors.Is(err, errSealed) {
 			return r.job, err
 		}
 		r.say("connection lost, the scanner keeps going; trying again …")
@@ -54,26 +53,11 @@ func (r *scanRun) follow() (scan.Job, error) {
 // events reads the job's events until the stream ends.
 func (r *scanRun) events() error {
 	res, err := r.c.GetJobEvents(r.ctx, r.job.ID, &api.GetJobEventsParams{})
-	if err := accept(res, err); err != nil {
+	if err := api.Accept(res, err); err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		data, ok := strings.CutPrefix(lines.Text(), "data:")
-		if !ok {
-			continue
-		}
-		var e scan.Event
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return fmt.Errorf("reading an event: %w", err)
-		}
-		if err := r.event(e); err != nil {
-			return err
-		}
-	}
-	return lines.Err()
+	return api.Events(res.Body, nil, r.event)
 }
 
 func (r *scanRun) event(e scan.Event) error {
@@ -107,7 +91,7 @@ func (r *scanRun) savePages() error {
 		return nil
 	}
 	for r.saved < r.job.Pages {
-		if err := r.out.savePage(r.ctx, r.c, scan.Page{Job: r.job.ID, N: r.saved + 1}); err != nil {
+		if err := r.out.savePage(r.ctx, r.c, r.opener, scan.Page{Job: r.job.ID, N: r.saved + 1}); err != nil {
 			return err
 		}
 		r.saved++
@@ -120,7 +104,7 @@ func (r *scanRun) finish() error {
 		return err
 	}
 	if r.out.document != "" && r.job.Pages > 0 {
-		if err := r.out.saveDocument(r.ctx, r.c, r.job.Document); err != nil {
+		if err := r.out.saveDocument(r.ctx, r.c, r.opener, r.job.Document); err != nil {
 			return err
 		}
 	}
@@ -151,7 +135,7 @@ func savedWords(r *scanRun) string {
 func (r *scanRun) cancel() error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.ctx), 5*time.Second)
 	defer stop()
-	if err := done(r.c.CancelJob(ctx, r.job.ID)); err != nil && !errors.Is(err, problem.JobWrongState.Error()) {
+	if err := api.Done(r.c.CancelJob(ctx, r.job.ID)); err != nil && !errors.Is(err, problem.JobWrongState.Error()) {
 		return fmt.Errorf("stopped, but the scan could not be canceled: %w", err)
 	}
 	return context.Canceled
@@ -170,9 +154,9 @@ func (r *scanRun) stopped() error {
 	r.say("%s", stopWords[reason])
 	if !isTerminal(os.Stdin) {
 		if r.job.Pages > 0 {
-			return done(r.c.FinishJob(r.ctx, r.job.ID))
+			return api.Done(r.c.FinishJob(r.ctx, r.job.ID))
 		}
-		return done(r.c.CancelJob(r.ctx, r.job.ID))
+		return api.Done(r.c.CancelJob(r.ctx, r.job.ID))
 	}
 	fmt.Fprintf(r.stderr, "Enter to go on, f to finish with %d pages: ", r.job.Pages)
 	line, err := readLine(r.ctx, os.Stdin)
@@ -180,9 +164,9 @@ func (r *scanRun) stopped() error {
 		return err
 	}
 	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "f") {
-		return done(r.c.FinishJob(r.ctx, r.job.ID))
+		return api.Done(r.c.FinishJob(r.ctx, r.job.ID))
 	}
-	return done(r.c.ResumeJob(r.ctx, r.job.ID))
+	return api.Done(r.c.ResumeJob(r.ctx, r.job.ID))
 }
 
 var stopWords = map[scan.Reason]string{

@@ -24,10 +24,12 @@ import (
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
+	"github.com/platen-scan/platen/relay/turnserver"
 )
 
 type gatewayCmd struct {
@@ -54,6 +56,9 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 	group, ctx := errgroup.WithContext(s.ctx)
 	group.Go(func() error { return g.gateway.Serve(ctx) })
 	group.Go(func() error { return g.front.Serve(ctx) })
+	if g.turn != nil {
+		group.Go(func() error { return g.turn.Serve(ctx) })
+	}
 	g.base.serve(ctx, group, g)
 	group.Go(g.introduce)
 	return group.Wait()
@@ -65,6 +70,7 @@ type gatewayService struct {
 	state   *state.State
 	gateway *gateway.Gateway
 	front   *front.Front
+	turn    *turnserver.Server // nil: none
 }
 
 func (s *session) newGateway() (*gatewayService, error) {
@@ -100,7 +106,7 @@ func (g *gatewayService) open() error {
 		Identity: g.self, Name: g.name, Version: version.String(), State: g.state, Web: g.web(),
 		Hosts: g.hosts, Origins: g.origins, Audit: g.audit, HSTS: g.certs.Trusted, Providers: providers, Extra: g.routes(g),
 		AllowPlainHTTP: cfg.Gateway.AllowPlainHTTP, AdminToken: g.token, Addresses: g.addresses(),
-		PairingBase: g.publicURL, CAPin: g.ca.Pin(), Log: g.log,
+		PairingBase: g.publicURL, CAPin: g.ca.Pin(), Roads: g.roads(), Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -111,12 +117,15 @@ func (g *gatewayService) open() error {
 		BrowserHandler: g.gateway.Handler(), NodeHandler: g.gateway.NodeHandler(),
 		LinkAllowed: g.gateway.LinkAllowed, OnLink: g.gateway.AddLink,
 		QUIC: h3link.ServerConfig(), QUICLink: h3link.Accept, TCPLink: h2link.Accept,
-		StatelessResetKey: reset, Log: g.log,
+		StatelessResetKey: reset, TellHTTP3: cfg.Gateway.HTTP3, Log: g.log,
 	})
 	if err != nil {
 		return err
 	}
 	if err := g.front.Listen(); err != nil {
+		return err
+	}
+	if g.turn, err = g.newTURN(); err != nil {
 		return err
 	}
 	return g.ports.Set(g.wanted(cfg))
@@ -159,7 +168,8 @@ func (g *gatewayService) announces() []discovery.Record {
 func (g *gatewayService) applied(*config.Config) {}
 
 func (g *gatewayService) measure(m *metrics.Config) {
-	m.Nodes = g.gateway.Summary
+	// The routes are made while the gateway is.
+	m.Nodes = func() map[scan.NodeState]int { return g.gateway.Summary() }
 }
 
 func (g *gatewayService) close() {
@@ -189,7 +199,7 @@ func (g *gatewayService) introduce() error {
 	if err != nil {
 		return err
 	}
-	token, err := decode[api.JoinToken](c.CreateJoinToken(g.ctx, api.JoinTokenRequest{}))
+	token, err := api.Decode[api.JoinToken](c.CreateJoinToken(g.ctx, api.JoinTokenRequest{}))
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (cmd *gatewayTokenCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	t, err := decode[api.JoinToken](c.CreateJoinToken(s.ctx, api.JoinTokenRequest{Label: cmd.Label, Labels: cmd.Labels}))
+	t, err := api.Decode[api.JoinToken](c.CreateJoinToken(s.ctx, api.JoinTokenRequest{Label: cmd.Label, Labels: cmd.Labels}))
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (cmd *gatewayNodesCmd) Run(s *session) error {
 func (s *session) nodes(c *client) ([]scan.Node, error) {
 	nodes := []scan.Node{}
 	err := everyPage(func(limit *int, cursor *string) (string, error) {
-		list, err := decode[api.NodeList](c.ListNodes(s.ctx, &api.ListNodesParams{Limit: limit, Cursor: cursor}))
+		list, err := api.Decode[api.NodeList](c.ListNodes(s.ctx, &api.ListNodesParams{Limit: limit, Cursor: cursor}))
 		nodes = append(nodes, list.Items...)
 		return list.Next, err
 	})
@@ -148,7 +148,7 @@ func (cmd *gatewayPresentCmd) Run(s *session) error {
 		presents = append(presents, scanner)
 	}
 	presents = append([]string{}, presents...) // an empty list, not none
-	return done(c.EditNode(s.ctx, n.ID, api.NodeEdit{Presents: &presents}))
+	return api.Done(c.EditNode(s.ctx, n.ID, api.NodeEdit{Presents: &presents}))
 }
 
 // nodeCalled is the one node with an ID or name. One that only waits to be let in may call
@@ -214,7 +214,7 @@ func (s *session) onNode(ask func(*client) (*http.Response, error)) error {
 	if err != nil {
 		return err
 	}
-	return done(ask(c))
+	return api.Done(ask(c))
 }
 
 type gatewayRevokeCmd struct {

@@ -34,7 +34,7 @@ func (cmd *jobsListCmd) Run(s *session, parent *jobsCmd) error {
 	defer closer()
 	jobs := []scan.Job{}
 	err = everyPage(func(limit *int, cursor *string) (string, error) {
-		page, err := decode[api.JobList](c.ListJobs(s.ctx, &api.ListJobsParams{Limit: limit, Cursor: cursor}))
+		page, err := api.Decode[api.JobList](c.ListJobs(s.ctx, &api.ListJobsParams{Limit: limit, Cursor: cursor}))
 		for _, j := range page.Items {
 			if cmd.All || !j.State.Terminal() {
 				jobs = append(jobs, j)
@@ -72,13 +72,13 @@ func (cmd *jobCmd) Run(s *session, parent *jobsCmd, k *kong.Context) error {
 	defer closer()
 	switch verb := k.Selected().Name; verb {
 	case "cancel":
-		return done(c.CancelJob(s.ctx, cmd.Job))
+		return api.Done(c.CancelJob(s.ctx, cmd.Job))
 	case "resume":
-		return done(c.ResumeJob(s.ctx, cmd.Job))
+		return api.Done(c.ResumeJob(s.ctx, cmd.Job))
 	case "finish":
-		return done(c.FinishJob(s.ctx, cmd.Job))
+		return api.Done(c.FinishJob(s.ctx, cmd.Job))
 	case "delete":
-		return done(c.DeleteJob(s.ctx, cmd.Job))
+		return api.Done(c.DeleteJob(s.ctx, cmd.Job))
 	default:
 		return fmt.Errorf("%w: jobs %s", errUsage, verb)
 	}
@@ -97,7 +97,7 @@ func (cmd *jobPagesCmd) Run(s *session, parent *jobsCmd) error {
 	defer closer()
 	pages := []scan.Page{}
 	err = everyPage(func(limit *int, cursor *string) (string, error) {
-		list, err := decode[api.PageList](c.ListPages(s.ctx, cmd.Job, &api.ListPagesParams{Limit: limit, Cursor: cursor}))
+		list, err := api.Decode[api.PageList](c.ListPages(s.ctx, cmd.Job, &api.ListPagesParams{Limit: limit, Cursor: cursor}))
 		pages = append(pages, list.Items...)
 		return list.Next, err
 	})

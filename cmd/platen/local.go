@@ -19,7 +19,7 @@ type localCmd struct {
 }
 
 func (cmd *localCmd) Run(s *session) error {
-	n, err := s.newNode(slog.LevelDebug, false)
+	n, err := s.newNode(slog.LevelDebug, nodeMode{})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (cmd *loginCmd) Run(s *session) error {
 		return err
 	}
 	host, _ := os.Hostname()
-	g, err := decode[api.DeviceGrant](c.CreateDeviceGrant(s.ctx, api.DeviceGrantRequest{Device: "platen on " + host}))
+	g, err := api.Decode[api.DeviceGrant](c.CreateDeviceGrant(s.ctx, api.DeviceGrantRequest{Device: "platen on " + host}))
 	if err != nil {
 		return explainTrust(err)
 	}
@@ -56,7 +56,7 @@ func (s *session) awaitAllowed(c *client, g api.DeviceGrant) (api.Session, error
 		case <-s.ctx.Done():
 			return api.Session{}, s.ctx.Err()
 		}
-		got, err := decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{DeviceCode: g.DeviceCode, Bearer: true}))
+		got, err := api.Decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{DeviceCode: g.DeviceCode, Bearer: true}))
 		var p *problem.Error
 		switch {
 		case err == nil:

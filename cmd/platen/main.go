@@ -28,6 +28,7 @@ func main() {
 		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New()}, imaging.Codecs{}))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

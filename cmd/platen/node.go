@@ -22,6 +22,7 @@ import (
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/h3link"
@@ -40,7 +41,7 @@ type nodeServeCmd struct {
 }
 
 func (cmd *nodeServeCmd) Run(s *session) error {
-	n, err := s.newNode(slog.LevelDebug, cmd.Gateway == "")
+	n, err := s.newNode(slog.LevelDebug, nodeMode{gateway: true, finds: cmd.Gateway == ""})
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (nodeLeaveCmd) Run(s *session) error {
 	if _, err := s.running(); err == nil {
 		return errors.New("the node runs: stop it first, or leave on its setup page")
 	}
-	n, err := s.newNode(slog.LevelWarn, false)
+	n, err := s.newNode(slog.LevelWarn, nodeMode{})
 	if err != nil {
 		return err
 	}
@@ -92,23 +93,29 @@ type nodeService struct {
 	*base
 	store   *pagestore.Store
 	node    *node.Node
-	lan     bool     // other devices are let in whatever the configuration says
-	escl    bool     // scanners are shared by eSCL whatever the configuration says
-	private bool     // for one command: no ports but one of loopback
-	ask     string   // gateway that is to be asked for approval; "": none
-	finds   bool     // looks for a gateway nearby
+	lan     bool   // other devices are let in whatever the configuration says
+	escl    bool   // scanners are shared by eSCL whatever the configuration says
+	private bool   // for one command: no ports but one of loopback
+	ask     string // gateway that is to be asked for approval; "": none
+	nodeMode
 	present []string // scanners of other nodes that the command line asks to present
 	shares  *shares
+	direct  *directRoads // nil: none
 }
 
-// newNode opens the data folder and makes the node, which looks for a gateway if finds
-// is set. Nothing listens yet.
-func (s *session) newNode(logLevel slog.Level, finds bool) (*nodeService, error) {
+// nodeMode says what a node does beside its own work.
+type nodeMode struct {
+	gateway bool // it may link to a gateway that it has joined, and browsers reach it directly then
+	finds   bool // it looks for a gateway nearby
+}
+
+// newNode opens the data folder and makes the node. Nothing listens yet.
+func (s *session) newNode(logLevel slog.Level, mode nodeMode) (*nodeService, error) {
 	b, err := s.newBase(nodeEnd, logLevel)
 	if err != nil {
 		return nil, err
 	}
-	n := &nodeService{base: b, finds: finds}
+	n := &nodeService{base: b, nodeMode: mode}
 	var found pagestore.Recovery
 	n.store, found, err = pagestore.Open(s.ctx, pagestore.Config{Dir: s.data, NodeID: n.self.NodeID(), Log: n.log, Reserve: n.cfg.Load().Storage.Reserve})
 	if err != nil {
@@ -121,6 +128,12 @@ func (s *session) newNode(logLevel slog.Level, finds bool) (*nodeService, error)
 	if err := n.openSetup(n, n); err != nil {
 		n.close()
 		return nil, err
+	}
+	if mode.gateway && n.cfg.Load().Roads.Direct {
+		if n.direct, err = n.newDirectRoads(); err != nil {
+			n.close()
+			return nil, err
+		}
 	}
 	if n.node, err = n.makeNode(); err == nil {
 		n.shares, err = n.newShares()
@@ -199,8 +212,10 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 		Extra:     n.routes(n),
 		Web:       n.web(),
 		Dialers:   []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
+		Roads:     n.direct.forNode(),
 		Find:      find, Gateways: gateways, OnGateway: n.tellNews,
-		Log: n.log,
+		Encryption: func() scan.Encryption { return n.cfg.Load().Node.Encryption },
+		Log:        n.log,
 	})
 }
 
@@ -237,6 +252,9 @@ func (n *nodeService) serve(ready func() error) error {
 		}
 		return n.shares.serve(ctx)
 	})
+	if n.direct != nil {
+		group.Go(func() error { return n.direct.serve(ctx) })
+	}
 	n.base.serve(ctx, group, n)
 	group.Go(func() error {
 		select {
@@ -257,7 +275,7 @@ func (n *nodeService) serve(ready func() error) error {
 
 // startPrivateNode runs a node inside this command, for one command.
 func (s *session) startPrivateNode() (*client, func(), error) {
-	n, err := s.newNode(slog.LevelWarn, false) // the command tells what goes on
+	n, err := s.newNode(slog.LevelWarn, nodeMode{}) // the command tells what goes on
 	if err != nil {
 		return nil, nil, err
 	}

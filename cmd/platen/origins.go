@@ -22,7 +22,7 @@ func (cmd *originsListCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	list, err := decode[api.OriginList](c.ListOrigins(s.ctx))
+	list, err := api.Decode[api.OriginList](c.ListOrigins(s.ctx))
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (cmd *originsAllowCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	o, err := decode[api.AllowedOrigin](c.AllowOrigin(s.ctx, api.OriginRequest{Origin: cmd.Origin}))
+	o, err := api.Decode[api.AllowedOrigin](c.AllowOrigin(s.ctx, api.OriginRequest{Origin: cmd.Origin}))
 	if err != nil {
 		return err
 	}
@@ -63,5 +63,5 @@ func (cmd *originsRemoveCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return done(c.WithdrawOrigin(s.ctx, cmd.ID))
+	return api.Done(c.WithdrawOrigin(s.ctx, cmd.ID))
 }

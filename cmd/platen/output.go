@@ -79,26 +79,30 @@ func (o output) fileOf(n int) string {
 }
 
 // savePage fetches one committed page into its file.
-func (o output) savePage(ctx context.Context, c *client, p scan.Page) error {
+func (o output) savePage(ctx context.Context, c *client, by *opener, p scan.Page) error {
 	return save(o.fileOf(p.N), func(w io.Writer) error {
-		return fetch(w)(c.GetPage(ctx, p.Job, p.N, &api.GetPageParams{Format: &o.format}))
+		return fetch(w, by, askedPage(p, o.format))(c.GetPage(ctx, p.Job, p.N, &api.GetPageParams{Format: &o.format}))
 	})
 }
 
 // saveDocument fetches all pages as one file.
-func (o output) saveDocument(ctx context.Context, c *client, document string) error {
+func (o output) saveDocument(ctx context.Context, c *client, by *opener, document string) error {
 	return save(o.name, func(w io.Writer) error {
-		return fetch(w)(c.GetDocumentContent(ctx, document, &api.GetDocumentContentParams{Format: &o.document}))
+		return fetch(w, by, askedDocument(document, o.document))(c.GetDocumentContent(ctx, document, &api.GetDocumentContentParams{Format: &o.document}))
 	})
 }
 
-func fetch(w io.Writer) func(*http.Response, error) error {
+// fetch writes the body of an answer, opened where it is sealed.
+func fetch(w io.Writer, by *opener, want asked) func(*http.Response, error) error {
 	return func(res *http.Response, err error) error {
-		if err := accept(res, err); err != nil {
+		if err := api.Accept(res, err); err != nil {
 			return err
 		}
 		defer res.Body.Close()
-		_, err = io.Copy(w, res.Body)
+		body, err := by.open(res, want)
+		if err == nil {
+			_, err = io.Copy(w, body)
+		}
 		return err
 	}
 }

@@ -25,7 +25,7 @@ func (cmd *pairCmd) Run(s *session) error {
 	if err != nil {
 		return fmt.Errorf("making a pairing code: %w; start platen --lan or platen gateway first", err)
 	}
-	p, err := decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.Role(cmd.Role), Label: cmd.Label}))
+	p, err := api.Decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.Role(cmd.Role), Label: cmd.Label}))
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *session) anyRunning() (*client, endpoint, error) {
 
 // firstPairing makes the code that a service shows when it starts.
 func (c *client) firstPairing(ctx context.Context) (api.Pairing, error) {
-	return decode[api.Pairing](c.CreatePairing(ctx, api.PairingRequest{Role: api.RoleUser}))
+	return api.Decode[api.Pairing](c.CreatePairing(ctx, api.PairingRequest{Role: api.RoleUser}))
 }
 
 // printPairing shows a pairing as QR code, link and digits.

@@ -18,9 +18,9 @@ func (cmd *rotateKeyCmd) Run(s *session) error {
 		return err
 	}
 	if cmd.Cancel {
-		return done(c.CancelRotation(s.ctx))
+		return api.Done(c.CancelRotation(s.ctx))
 	}
-	r, err := decode[api.Rotation](c.StartRotation(s.ctx))
+	r, err := api.Decode[api.Rotation](c.StartRotation(s.ctx))
 	if err != nil {
 		return err
 	}

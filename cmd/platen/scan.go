@@ -47,13 +47,17 @@ func (cmd *scanCmd) Run(s *session) error {
 	if !out.manyPages() && settings.Source.Feeder() && settings.Pages != 1 {
 		return fmt.Errorf("%w: %s holds one page; take -o page-%%03d%s, a PDF, or --pages 1", errUsage, cmd.Output, out.ext)
 	}
-	job, err := decode[scan.Job](c.CreateJob(s.ctx, scanner.ID,
-		&api.CreateJobParams{IdempotencyKey: scan.RandomText(32)},
-		scan.JobRequest{Settings: settings, Name: cmd.Name}))
+	opener, err := newOpener(scanner)
 	if err != nil {
 		return err
 	}
-	run := &scanRun{session: s, c: c, job: job, scanner: scanner, out: out, quiet: cmd.Quiet}
+	job, err := api.Decode[scan.Job](c.CreateJob(s.ctx, scanner.ID,
+		&api.CreateJobParams{IdempotencyKey: scan.RandomText(32)},
+		scan.JobRequest{Settings: settings, Name: cmd.Name, Recipient: opener.recipient()}))
+	if err != nil {
+		return err
+	}
+	run := &scanRun{session: s, c: c, job: job, scanner: scanner, out: out, opener: opener, quiet: cmd.Quiet}
 	job, err = run.follow()
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/proto/scan"
+	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/web/landing"
 )
@@ -194,6 +195,10 @@ func (b *base) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, se
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			relay.PreferBBR(c)
+			return ctx
+		},
 	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)

@@ -19,7 +19,7 @@ func (setupCmd) Run(s *session) error {
 	if e.Setup == "" {
 		return errors.New("the setup page is off: set EnableWebSetup=TRUE in platen.ini")
 	}
-	p, err := decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.RoleAdmin, Label: "setup page"}))
+	p, err := api.Decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.RoleAdmin, Label: "setup page"}))
 	if err != nil {
 		return err
 	}

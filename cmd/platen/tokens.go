@@ -25,7 +25,7 @@ func (cmd *tokensListCmd) Run(s *session) error {
 	}
 	tokens := []api.Token{}
 	err = everyPage(func(limit *int, cursor *string) (string, error) {
-		list, err := decode[api.TokenList](c.ListTokens(s.ctx, &api.ListTokensParams{Limit: limit, Cursor: cursor}))
+		list, err := api.Decode[api.TokenList](c.ListTokens(s.ctx, &api.ListTokensParams{Limit: limit, Cursor: cursor}))
 		tokens = append(tokens, list.Items...)
 		return list.Next, err
 	})
@@ -55,7 +55,7 @@ func (cmd *tokensMakeCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	t, err := decode[api.Token](c.CreateToken(s.ctx, api.TokenRequest{Label: cmd.Label, Role: api.Role(cmd.Role), Days: cmd.Days}))
+	t, err := api.Decode[api.Token](c.CreateToken(s.ctx, api.TokenRequest{Label: cmd.Label, Role: api.Role(cmd.Role), Days: cmd.Days}))
 	if err != nil {
 		return err
 	}
@@ -76,5 +76,5 @@ func (cmd *tokensRevokeCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return done(c.DeleteToken(s.ctx, cmd.ID))
+	return api.Done(c.DeleteToken(s.ctx, cmd.ID))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/scan"
 )
 
 // Config is the content of platen.ini. Load fills the defaults in.
@@ -27,6 +28,8 @@ type Config struct {
 	ACME    ACME    `ini:"acme"`
 	Bonjour Bonjour `ini:"bonjour"`
 	ESCL    ESCL    `ini:"escl"`
+	Roads   Roads   `ini:"roads"`
+	TURN    TURN    `ini:"turn"`
 }
 
 // The tags of a field: ini is the key; legacy keys may stand before the first section;
@@ -52,6 +55,8 @@ type Node struct {
 	Drivers        []string `ini:"Drivers" default:"virtual, sane" unit:"names" doc:"Drivers that look for scanners"`
 	FindGateway    bool     `ini:"FindGateway" default:"TRUE" doc:"A node without a gateway looks for the one of the local network and asks it to be let in; local mode never does"`
 	Gateways       []string `ini:"Gateways" unit:"host:port" doc:"Gateways that a node without one asks to be let in, in this order, in place of looking for one"`
+
+	Encryption scan.Encryption `ini:"Encryption" hot:"yes" opens:"yes" default:"off" unit:"off, preferred or required" doc:"Whether pages go through the gateway sealed for the browser that scanned them: preferred asks browsers for it, required refuses everything else"`
 }
 
 // Gateway is section [gateway].
@@ -64,6 +69,7 @@ type Gateway struct {
 	AllowPlainHTTP bool     `ini:"AllowPlainHTTP" opens:"yes" default:"FALSE" doc:"Let devices sign in without encryption; others on the network can read along"`
 	AllowOrigin    Origins  `ini:"Access-Control-Allow-Origin" legacy:"yes" hot:"yes" opens:"yes" unit:"* or origins" doc:"Web pages of others that may scan through this gateway: one origin, several with commas, or * for every page there is; empty: those that a person allowed"`
 	EnableWebSetup bool     `ini:"EnableWebSetup" legacy:"yes" hot:"yes" opens:"yes" default:"FALSE" doc:"The page for setting this gateway up, on ports of its own; administrators sign in to it"`
+	HTTP3          bool     `ini:"HTTP3" default:"FALSE" doc:"Tell browsers to come by HTTP/3, over UDP; it is answered in any case, and takes more of the processor than HTTP/2"`
 	SetupHTTPPort  int      `ini:"SetupHTTPPort" hot:"yes" default:"18605" unit:"port" doc:"HTTP of the setup page, on loopback"`
 	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18606" unit:"port" doc:"HTTPS of the setup page for other devices"`
 }
@@ -129,6 +135,28 @@ type ESCL struct {
 	Port    int            `ini:"Port" default:"18630" unit:"port" doc:"HTTP of the first shared scanner, with HTTPS at the next; every further scanner has the next two and keeps them"`
 	Allow   []netip.Prefix `ini:"Allow" hot:"yes" opens:"yes" unit:"networks" doc:"Who may, as 192.168.1.0/24; empty: computers of the networks that this one is on"`
 	Present []string       `ini:"Present" hot:"yes" opens:"yes" unit:"scanner IDs" doc:"Scanners of other nodes that this node shows around it; the gateway has to allow it"`
+}
+
+// Roads is section [roads]: from browsers to a node without the gateway between them.
+type Roads struct {
+	Direct     bool     `ini:"Direct" opens:"yes" default:"TRUE" doc:"Browsers that a gateway vouches for may fetch pages from its nodes directly, by UDP; a node without a gateway opens nothing"`
+	WebRTCPort int      `ini:"WebRTCPort" default:"18624" unit:"port" doc:"UDP of a node for WebRTC; WebTransport has the UDP port with the number of HTTPSPort"`
+	STUN       []string `ini:"STUN" unit:"host:port" doc:"Servers, named by the gateway, that tell browsers and nodes behind NAT their own address; empty: none but the gateway's own, where [turn] Enable is set"`
+}
+
+// TURN is section [turn]: the gateway passes the packets of WebRTC on where a network
+// lets a browser reach nothing else.
+type TURN struct {
+	Enable     bool   `ini:"Enable" opens:"yes" default:"FALSE" doc:"Run a TURN and STUN server at the gateway; it reaches nodes with a link and nothing else"`
+	Port       int    `ini:"Port" default:"3478" unit:"port" doc:"Its port, UDP and TCP"`
+	Address    string `ini:"Address" unit:"IP address" doc:"The address that browsers and nodes reach it at; empty: the network's"`
+	RelayPorts string `ini:"RelayPorts" default:"49160-49200" unit:"ports from-to" doc:"UDP ports that it passes packets on by: one for each browser at a time"`
+}
+
+// Ports are the first and the last of RelayPorts.
+func (t TURN) Ports() (first, last uint16) {
+	first, last, _ = parsePorts(t.RelayPorts) // Load has judged it
+	return first, last
 }
 
 // Origins are foreign web origins. The zero Origins holds none.

@@ -31,6 +31,8 @@ func TestDefault(t *testing.T) {
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenge: ChallengeHTTP},
 		Bonjour: Bonjour{Enable: true},
 		ESCL:    ESCL{Port: 18630},
+		Roads:   Roads{Direct: true, WebRTCPort: 18624},
+		TURN:    TURN{Port: 3478, RelayPorts: "49160-49200"},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -173,6 +175,8 @@ func TestFaults(t *testing.T) {
 		{text: "[acme]\nAgree=TRUE\nChallenge=tls", want: []string{`platen.ini:3: [acme] Challenge: "tls" is none of http, tls-alpn or dns`, "platen.ini:2: [acme] Names: there is no name"}},
 		{text: "[node]\nMaxRole=\n", want: []string{`platen.ini:2: [node] MaxRole: "" is none of`}},
 		{text: "LogLevel=info\nEnableWebSetup=TRUE\n[gateway]\nEnableWebSetup=FALSE", want: []string{"platen.ini:4: [gateway] EnableWebSetup: it is set at platen.ini:2 already"}},
+		{text: "[node]\nEncryption=on\n[turn]\nRelayPorts=80-90", want: []string{
+			`platen.ini:2: [node] Encryption: "on" is none of`, `platen.ini:4: [turn] RelayPorts: "80-90" is no range`}},
 		{text: "[node]\nNames=good.example, bad name\nAddress=example.com", want: []string{
 			`platen.ini:2: [node] Names: host name "bad name"`,
 			`platen.ini:3: [node] Address: "example.com" is not an IP address`}},

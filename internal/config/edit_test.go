@@ -114,7 +114,7 @@ func examples() map[string]string {
 		"port": "4", "TRUE or FALSE": "TRUE", "IP address": "192.168.1.5", "host names": "a.example, b.example:8443", "names": "x, y",
 		"admin, operator, user or kiosk": "user", "admin, operator, user, kiosk or empty": "kiosk", "* or origins": "https://a.example, http://b.example:8080",
 		"host:port": "a.example:443", "a name": "Büro", "DNS domain": "office.example", "networks": "10.0.0.0/8", "scanner IDs": "aaaaaaaaaaaaaaaa-saaaaaaaaaaaaaaaaaaaa", "debug, info, warn or error": "debug", "bytes, with K, M or G": "3G", "https URL": "https://id.example/x",
-		"file": `C:\a b\c`, challenges: "tls-alpn", "": "`any; text # %(x)s",
+		"file": `C:\a b\c`, "off, preferred or required": "required", "ports from-to": "50000-50100", challenges: "tls-alpn", "": "`any; text # %(x)s",
 	}
 	values := map[string]string{}
 	for i, k := range keys() {

@@ -9,6 +9,7 @@ func (l *loader) together() {
 	l.distinct([]port{
 		{"[gateway] HTTPPort", g.HTTPPort}, {"[gateway] Port", g.Port},
 		{"[gateway] SetupHTTPPort", g.SetupHTTPPort}, {"[gateway] SetupHTTPSPort", g.SetupHTTPSPort}})
+	l.distinct([]port{{"[node] HTTPSPort", n.HTTPSPort}, {"[roads] WebRTCPort", l.config.Roads.WebRTCPort}})
 	if o := l.config.OIDC; o.Issuer != "" && o.DefaultRole == "" && len(o.AdminGroups)+len(o.OperatorGroups)+len(o.UserGroups)+len(o.KioskGroups) == 0 {
 		l.needed("[oidc] DefaultRole", "with Issuer it is needed, or groups that have a role: else nobody is let in", "[oidc] Issuer")
 	}

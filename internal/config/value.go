@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,8 @@ func set(field reflect.Value, text, unit string) error {
 		*p, err = parseNetworks(text)
 	case *api.Role:
 		*p, err = parseRole(text, unit)
+	case *scan.Encryption:
+		*p, err = parseEncryption(text)
 	case *slog.Level:
 		*p, err = ParseLevel(text)
 	case *Origins:
@@ -65,6 +68,8 @@ func text(field reflect.Value) string {
 		return joined(*p)
 	case *api.Role:
 		return string(*p)
+	case *scan.Encryption:
+		return cmp.Or(string(*p), encryptionOff)
 	case *slog.Level:
 		return strings.ToLower(p.String())
 	case *Origins:
@@ -119,6 +124,10 @@ func parseText(text, unit string) (string, error) {
 	case unit == "a name":
 		if len(text) > maxInstance || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) {
 			return "", fmt.Errorf("%q cannot be announced: %d bytes in one line are the most", text, maxInstance)
+		}
+	case unit == "ports from-to":
+		if _, _, err := parsePorts(text); err != nil {
+			return "", err
 		}
 	case unit == challenges:
 		if !slices.Contains([]string{ChallengeHTTP, ChallengeTLSALPN, ChallengeDNS}, text) {
@@ -238,6 +247,29 @@ func joined(networks []netip.Prefix) string {
 		words[i] = n.String()
 	}
 	return strings.Join(words, ", ")
+}
+
+// parsePorts reads a range of ports that are all a user's.
+func parsePorts(text string) (first, last uint16, err error) {
+	from, to, _ := strings.Cut(text, "-")
+	a, errA := strconv.ParseUint(strings.TrimSpace(from), 10, 16)
+	b, errB := strconv.ParseUint(strings.TrimSpace(to), 10, 16)
+	if errA != nil || errB != nil || a < 1024 || b < a {
+		return 0, 0, fmt.Errorf("%q is no range of ports as 49160-49200", text)
+	}
+	return uint16(a), uint16(b), nil
+}
+
+const encryptionOff = "off"
+
+func parseEncryption(text string) (scan.Encryption, error) {
+	switch e := scan.Encryption(strings.ToLower(text)); e {
+	case encryptionOff:
+		return scan.EncryptionOff, nil
+	case scan.EncryptionPreferred, scan.EncryptionRequired:
+		return e, nil
+	}
+	return "", fmt.Errorf("%q is none of off, preferred and required", text)
 }
 
 func parseRole(text, unit string) (api.Role, error) {

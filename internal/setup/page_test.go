@@ -73,7 +73,7 @@ func TestEveryKey(t *testing.T) {
 		"port": "", "TRUE or FALSE": "TRUE", "IP address": "192.168.1.5", "host names": "a.example", "names": "x, y",
 		"admin, operator, user or kiosk": "user", "admin, operator, user, kiosk or empty": "kiosk", "* or origins": "https://a.example",
 		"host:port": "a.example:443", "debug, info, warn or error": "debug", "bytes, with K, M or G": "3G", "https URL": "https://id.example/x",
-		"file": "/a b", "http, tls-alpn or dns": "tls-alpn", "a name": "Büro", "DNS domain": "office.example", "networks": "10.0.0.0/8",
+		"file": "/a b", "http, tls-alpn or dns": "tls-alpn", "a name": "Büro", "DNS domain": "office.example", "off, preferred or required": "required", "ports from-to": "50000-50100", "networks": "10.0.0.0/8",
 		"scanner IDs": "aaaaaaaaaaaaaaaa-saaaaaaaaaaaaaaaaaaaa", "": "text",
 	}
 	with := map[string][]string{ // what a key makes sense with

@@ -6,6 +6,8 @@ import { uuid7 } from './id.js';
 import { retryable } from './problem.js';
 import { path } from './path.js';
 import { pause, waitFor } from './retry.js';
+import { PageRoads } from './roads.js';
+import { Sealing, type KeyStore, type Policy } from './seal.js';
 import type {
   Capabilities, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest, JobState,
   List, ListOptions, Page, Scanner, ScannerList, Service, Session, SessionRequest, SignIn, Status, Ticket,
@@ -21,7 +23,17 @@ export interface CreateJobOptions {
   key?: string;
   /** How often a lost or passing failure is tried again. Default 4. */
   retries?: number;
+  /**
+   * Have the pages encrypted for this device where they pass a gateway. Default: as the scanner asks for. With `false` only if it
+   * insists.
+   */
+  seal?: boolean;
   signal?: AbortSignal;
+}
+
+export interface PlatenOptions extends ClientOptions {
+  /** Keeps the key of this device. Default: IndexedDB in browsers, memory elsewhere. */
+  keys?: KeyStore;
 }
 
 export interface PageURLOptions {
@@ -35,9 +47,17 @@ export interface PageURLOptions {
 /** Scanners, jobs, pages and documents of a node or gateway. Methods throw ProblemError or ConnectionError. */
 export class PlatenClient {
   readonly transport: Transport;
+  /** How pages come from the nodes; undefined if `roads` was not asked for. */
+  readonly roads: PageRoads | undefined;
+  readonly #sealing: Sealing;
+  /** What the scanners that were seen ask for. */
+  readonly #policies = new Map<string, Policy>();
+  readonly #nodes = new Map<string, string>();
 
-  constructor(options: ClientOptions = {}) {
+  constructor(options: PlatenOptions = {}) {
     this.transport = new Transport(options);
+    this.#sealing = new Sealing(options.keys, async (kind, id) => this.#nodes.get(id) ?? (await (kind === 'jobs' ? this.job(id) : this.document(id))).node);
+    this.roads = options.roads ? new PageRoads(this.transport, options.roads === true ? {} : options.roads) : undefined;
   }
 
   /** The service's clock in milliseconds; count down to its deadlines with this one. */
@@ -104,19 +124,27 @@ export class PlatenClient {
 
   /**
    * Scans. The request carries an Idempotency-Key, so trying again after a lost answer finds the
-   * same job instead of starting a second one.
+   * same job instead of starting a second one. Where the scanner asks for it, it names this device as the only one that can open the
+   * pages behind a gateway; where that is required and not possible here, it throws a SealError and sends nothing.
    */
   async createJob(scanner: string, request: JobRequest, options: CreateJobOptions = {}): Promise<Job> {
     const key = options.key ?? uuid7();
     const retries = options.retries ?? 4;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.transport.json<Job>('POST', path`/scanners/${scanner}/jobs`, {
+        const job = await this.transport.json<Job>('POST', path`/scanners/${scanner}/jobs`, {
           headers: { 'Idempotency-Key': key },
-          body: request,
+          body: await this.#withRecipient(scanner, request, options),
           signal: options.signal,
         });
+        this.#learn(job);
+        return job;
       } catch (error) {
+        const refused = (error as { code?: string }).code === 'encryption-required' && this.#policies.get(scanner) !== 'required';
+        if (refused) {
+          this.#policies.set(scanner, 'required'); // since it was seen
+          continue;
+        }
         if (attempt > retries || !passing(error)) throw error;
         await pause(waitFor(error, attempt), options.signal);
       }
@@ -163,7 +191,19 @@ export class PlatenClient {
   }
   /** Fetches a page, also while it grows: resumes where the connection broke, and checks the digest. */
   downloadPage(job: string, n: number, options: DownloadOptions = {}): Promise<DownloadedPage> {
-    return downloadPage(this.transport, path`/jobs/${job}/pages/${n}`, options);
+    return downloadPage(this.transport, path`/jobs/${job}/pages/${n}`, options, {
+      via: () => this.roads?.via('jobs', job),
+      opening: (response) => this.#sealing.opening(response, { kind: 'page', job, n, format: options.format, width: options.width }),
+    });
+  }
+  /** Whether this device can open the pages of a job that come by way of a gateway. `<img>` cannot, if they have a recipient: use pageImage. */
+  openable(job: Job): Promise<boolean> {
+    return this.#sealing.openable(job);
+  }
+  /** The image of a page, for `URL.createObjectURL`: as downloadPage has it. */
+  async pageImage(job: string, n: number, options: DownloadOptions = {}): Promise<Blob> {
+    const { bytes, type } = await this.downloadPage(job, n, options);
+    return new Blob([bytes], { type });
   }
   /** Says that the page has arrived, so that the node may free it. */
   ackPage(job: string, n: number, digest: string): Promise<void> {
@@ -191,9 +231,10 @@ export class PlatenClient {
   documentContentURL(id: string, options: { format?: ContentFormat; download?: boolean } = {}): string {
     return this.transport.url(path`/documents/${id}/content`, { ...options });
   }
-  /** The document as one file, as a response whose body streams. */
-  documentContent(id: string, format: ContentFormat = 'pdf', signal?: AbortSignal): Promise<Response> {
-    return this.transport.send('GET', path`/documents/${id}/content`, { query: { format }, signal });
+  /** The document as one file, as a response whose body streams. What comes sealed is opened; a body that was cut fails. */
+  async documentContent(id: string, format: ContentFormat = 'pdf', signal?: AbortSignal): Promise<Response> {
+    const response = await this.transport.send('GET', path`/documents/${id}/content`, { query: { format }, signal, via: this.roads?.via('documents', id) });
+    return this.#sealing.open(response, { kind: 'document', document: id, format });
   }
 
   // Events.
@@ -211,9 +252,39 @@ export class PlatenClient {
     return new JobFollower(this, job, handlers);
   }
 
-  #get<T>(p: string, query: Record<string, string | number | undefined> = {}, signal?: AbortSignal): Promise<T> {
-    return this.transport.json('GET', p, { query, signal });
+  async #get<T>(p: string, query: Record<string, string | number | undefined> = {}, signal?: AbortSignal): Promise<T> {
+    const answer = await this.transport.json<T>('GET', p, { query, signal });
+    this.#learn(answer);
+    return answer;
   }
+
+  /** Notes what an answer tells of scanners, jobs and documents. */
+  #learn(answer: unknown): void {
+    this.roads?.learn(answer);
+    const { items } = (answer ?? {}) as { items?: unknown };
+    for (const item of Array.isArray(items) ? (items as unknown[]) : [answer]) {
+      const { id, node, status, encryption } = (item ?? {}) as Partial<Scanner>;
+      if (typeof id !== 'string' || typeof node !== 'string') continue;
+      if (status) remember(this.#policies, id, encryption);
+      else remember(this.#nodes, id, node);
+    }
+  }
+
+  async #withRecipient(scanner: string, request: JobRequest, options: CreateJobOptions): Promise<JobRequest> {
+    if (request.recipient) return request;
+    if (!options.seal && !this.#policies.has(scanner)) remember(this.#policies, scanner, (await this.scanner(scanner, options.signal)).encryption);
+    const recipient = await this.#sealing.recipient(this.#policies.get(scanner), options.seal);
+    return recipient === undefined ? request : { ...request, recipient };
+  }
+}
+
+const maxKnown = 4096;
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > maxKnown && oldest !== undefined) map.delete(oldest);
 }
 
 /** Walks a list to its end. A list that never ends, or repeats a cursor, is cut. */

@@ -1,6 +1,7 @@
 import { PlatenClient } from './client.js';
+import { permissionFor } from './permission.js';
 import { ConnectionError, ProblemError } from './problem.js';
-import { addressSpace, nearer } from './space.js';
+import { addressSpace } from './space.js';
 import type { Service, Session, SignIn } from './types.js';
 
 export interface ConnectOptions {
@@ -137,16 +138,8 @@ export class Connection {
 
   /** What the browser says of this page reaching the service; `granted` where it has no such gate, or does not say. */
   async #permission(): Promise<PermissionState> {
-    if (typeof navigator === 'undefined' || typeof location === 'undefined') return 'granted';
-    const space = addressSpace(new URL(this.#base).hostname);
-    if (!nearer(space, addressSpace(location.hostname))) return 'granted';
-    try {
-      // Never `local-network-access`, the older name: asking for it has crashed browsers.
-      const name = (space === 'loopback' ? 'loopback-network' : 'local-network') as PermissionName;
-      return (await navigator.permissions.query({ name })).state;
-    } catch {
-      return 'granted';
-    }
+    if (typeof location === 'undefined') return 'granted';
+    return permissionFor(addressSpace(new URL(this.#base).hostname), addressSpace(location.hostname));
   }
 
   get #store(): Storage | undefined {

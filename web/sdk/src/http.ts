@@ -1,4 +1,7 @@
 import { ConnectionError, problemOf } from './problem.js';
+import { path } from './path.js';
+import type { RoadOptions } from './road/road.js';
+import type { RoadService } from './road/service.js';
 import { addressSpace } from './space.js';
 
 export interface ClientOptions {
@@ -8,6 +11,8 @@ export interface ClientOptions {
   fetch?: typeof fetch;
   /** Bearer token of a session made with `bearer: true`. Without it the session cookie counts. */
   token?: string | (() => string | undefined);
+  /** Fetch pages from a gateway's nodes directly where that is possible. Default: only by way of the gateway. */
+  roads?: RoadOptions | true;
 }
 
 export type Query = Record<string, string | number | boolean | undefined>;
@@ -19,6 +24,8 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
   /** `no-store` for streams, so that no half of one is ever kept. */
   cache?: RequestCache;
+  /** Sends in place of fetch; the path is as after the base. */
+  via?: ((path: string, init: RequestInit) => Promise<Response>) | undefined;
 }
 
 /** Speaks HTTP to one service: base address, credentials, JSON, problems. */
@@ -59,8 +66,7 @@ export class Transport {
   /** Sends a request and answers once the headers came. Throws ProblemError or ConnectionError; an abort stays an AbortError. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const headers: Record<string, string> = { ...options.headers };
-    const init: RequestInit & { targetAddressSpace?: string } = { method, headers, credentials: 'same-origin' };
-    if (this.#space) init.targetAddressSpace = this.#space;
+    const init: RequestInit = { method, headers, credentials: 'same-origin' };
     const token = this.#token();
     if (token) {
       headers['Authorization'] = `Bearer ${token}`;
@@ -74,7 +80,8 @@ export class Transport {
     if (options.signal) init.signal = options.signal;
     let response: Response;
     try {
-      response = await this.#fetch(this.url(path, options.query), init);
+      const target = this.url(path, options.query).slice(this.#base.length);
+      response = await (options.via ?? this.raw)(target, init);
     } catch (error) {
       throw connectionError(error, options.signal);
     }
@@ -82,6 +89,25 @@ export class Transport {
     if (date) this.#clockOffset = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
     if (!response.ok) throw await problemOf(response);
     return response;
+  }
+
+  /** Sends as it is; the path is as after the base. */
+  readonly raw = (path: string, init: RequestInit): Promise<Response> => {
+    const all: RequestInit & { targetAddressSpace?: string } = { ...init };
+    if (this.#space) all.targetAddressSpace = this.#space;
+    return this.#fetch(this.#base + path, all);
+  };
+
+  /** The service as the roads to its nodes need it. */
+  service(): RoadService {
+    const here = typeof location === 'undefined' ? undefined : location.origin;
+    return {
+      relay: this.raw,
+      roads: (node, body, signal) => this.json('POST', path`/nodes/${node}/roads`, { body, signal }),
+      now: () => this.now(),
+      name: this.#base || (here ?? ''),
+      own: here !== undefined && (this.#base === '' || new URL(this.#base).origin === here),
+    };
   }
 
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {

@@ -8,8 +8,11 @@
  */
 export { connect, Connection, type ConnectOptions, type ConnectState, type SignInWith } from './connect.js';
 export { PlatenAdmin } from './admin.js';
-export { PlatenClient, collect, type CreateJobOptions, type JobListOptions, type PageURLOptions } from './client.js';
+export { PlatenClient, collect, type CreateJobOptions, type JobListOptions, type PageURLOptions, type PlatenOptions } from './client.js';
 export type { ClientOptions } from './http.js';
+export { IndexedKeys, MemoryKeys, SealError, type KeyStore, type SealFault } from './seal.js';
+export { PageRoads } from './roads.js';
+export type { Direct, RoadKind, RoadOptions, RoadState, RoadTimes } from './road/road.js';
 export { addressSpace, type AddressSpace } from './space.js';
 export { ConnectionError, DigestError, ProblemError, retryable } from './problem.js';
 export { EventStream, type EventStreamOptions } from './events.js';

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionError, PlatenClient, ProblemError, collect } from '../src/index.js';
-import { job, jobID, json, problem, serve } from './server.js';
+import { job, jobID, json, problem, scanner, serve } from './server.js';
 
 describe('PlatenClient', () => {
   it('keeps the Idempotency-Key over a lost answer and a passing refusal', async () => {
     const keys: (string | undefined)[] = [];
     const bodies: string[] = [];
     const base = await serve((request, response, body) => {
+      if (request.method === 'GET') return json(response, 200, scanner());
       keys.push(request.headers['idempotency-key'] as string);
       bodies.push(body);
       if (keys.length === 1) request.socket.destroy();
@@ -24,6 +25,7 @@ describe('PlatenClient', () => {
   it('uses another key for another intent', async () => {
     const keys = new Set<unknown>();
     const base = await serve((request, response) => {
+      if (request.method === 'GET') return json(response, 200, scanner());
       keys.add(request.headers['idempotency-key']);
       json(response, 201, job());
     });
@@ -39,7 +41,8 @@ describe('PlatenClient', () => {
     ['settings-unsupported', 422],
   ])('does not repeat %s by itself', async (code, status) => {
     let requests = 0;
-    const base = await serve((_request, response) => {
+    const base = await serve((request, response) => {
+      if (request.method === 'GET') return json(response, 200, scanner());
       requests++;
       problem(response, status, code, { field: 'settings.source', detail: 'no feeder', next: 'Change it.' });
     });

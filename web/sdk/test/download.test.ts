@@ -28,6 +28,17 @@ describe('downloadPage', () => {
     expect(requests).toBe(1);
   });
 
+  it('takes a rendition, which has no digest, in one request', async () => {
+    let requests = 0;
+    const base = await serve((request, response) => {
+      requests++;
+      expect(request.url).toBe('/api/v1/jobs/j/pages/1?width=240');
+      response.writeHead(200, { ...head, 'Cache-Control': 'private, max-age=86400, immutable', 'Content-Length': image.length }).end(image);
+    });
+    const blob = await new PlatenClient({ base }).pageImage('j', 1, { width: 240 });
+    expect([blob.size, blob.type, requests]).toEqual([image.length, 'image/jpeg', 1]);
+  });
+
   it('continues where the connection broke, with If-Range', async () => {
     const asked: (string | undefined)[] = [];
     const base = await serve((request, response) => {

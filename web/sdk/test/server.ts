@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { Job, Page, PlatenEvent } from '../src/index.js';
+import type { Job, Page, PlatenEvent, Scanner } from '../src/index.js';
 
 export type Handle = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -43,6 +43,13 @@ export function job(more: Partial<Job> = {}): Job {
   return {
     id: jobID, scanner: 'abcdefghijklmnop-saaaaaaaaaaaaaaaaaaaa', node, document: 'abcdefghijklmnop-daaaaaaaaaaaaaaaaaaaa',
     state: 'processing', settings: {}, pages: 0, created: '2026-11-22T10:00:00.000Z', ...more,
+  };
+}
+
+export function scanner(more: Partial<Scanner> = {}): Scanner {
+  return {
+    id: 'abcdefghijklmnop-saaaaaaaaaaaaaaaaaaaa', node, nodeName: 'Reception', name: 'One', driver: 'virtual',
+    status: { state: 'idle', feeder: 'none', waiting: 0, since: '2026-11-22T10:00:00.000Z' }, ...more,
   };
 }
 

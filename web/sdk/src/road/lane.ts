@@ -1,0 +1,96 @@
+import { ask } from './ask.js';
+import { Meter } from './measure.js';
+import type { Road } from './road.js';
+import type { RoadService } from './service.js';
+import { within } from './signal.js';
+import type { OpenRoad } from './upgrade.js';
+
+/** One of the ways that an answer can come: the relay, or a road that is open. */
+export interface Lane {
+  readonly name: 'relay' | 'webtransport' | 'webrtc';
+  readonly meter: Meter;
+  /** Asks with GET. */
+  fetch(path: string, init: RequestInit): Promise<Response>;
+  /** Whether a small exchange goes through soon. */
+  alive(): Promise<boolean>;
+}
+
+export class Relay implements Lane {
+  readonly name = 'relay';
+  readonly meter = new Meter();
+  readonly #service: RoadService;
+  readonly #check: number;
+
+  constructor(service: RoadService, check: number) {
+    this.#service = service;
+    this.#check = check;
+  }
+
+  fetch(path: string, init: RequestInit): Promise<Response> {
+    return this.#service.relay(path, { cache: 'no-store', ...init }); // an answer from the cache would be measured, too
+  }
+
+  async alive(): Promise<boolean> {
+    try {
+      const answer = await within(this.#check, undefined, (signal) => this.#service.relay('/api/v1/service', { method: 'GET', cache: 'no-store', signal }));
+      answer.body?.cancel().catch(() => {});
+      return answer.status < 500;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** What the node is told on a road. The session stays with the gateway: here the grant says who asks. */
+const passed = ['accept', 'range', 'if-range', 'if-none-match'];
+
+export class Direct implements Lane {
+  readonly meter = new Meter();
+  readonly open: OpenRoad;
+  readonly #check: number;
+
+  constructor(open: OpenRoad, check: number) {
+    this.open = open;
+    this.#check = check;
+  }
+
+  get name(): 'webtransport' | 'webrtc' {
+    return this.open.road.kind;
+  }
+
+  fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers: Record<string, string> = {};
+    new Headers(init.headers).forEach((value, name) => {
+      if (passed.includes(name)) headers[name.replace(/(^|-)[a-z]/g, (c) => c.toUpperCase())] = value;
+    });
+    return ask(this.open.road, { method: 'GET', path, headers, signal: init.signal ?? undefined });
+  }
+
+  async alive(): Promise<boolean> {
+    try {
+      const request = { method: 'GET', path: '/api/v1/service', headers: { Accept: 'application/json' } };
+      const answer = await within(this.#check, undefined, (signal) => ask(this.open.road, { ...request, signal }));
+      answer.body?.cancel().catch(() => {});
+      return answer.status !== 401; // the grant is still good
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The node does not take the grant. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+}
+
+/** Shows a grant on a road, which opens it or keeps it open until the time that is answered. A grant works once. */
+export async function present(road: Road, node: string, grant: string, signal: AbortSignal): Promise<number> {
+  const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+  const answer = await ask(road, { method: 'POST', path: '/api/v1/road', headers, body: JSON.stringify({ grant }), signal });
+  const text = await answer.text();
+  if (answer.status !== 200) throw new RefusedError(`the node answered ${answer.status}`);
+  const said = JSON.parse(text) as { node?: string; expires?: string };
+  const end = Date.parse(said.expires ?? '');
+  if (said.node !== node || Number.isNaN(end)) throw new RefusedError('the road leads to another node');
+  return end;
+}

@@ -15,6 +15,7 @@ import { Access, type AccessState, type Answer } from './access.js';
 import { SetupMock } from './mock-setup.js';
 import { papers, type Sheet } from './papers.js';
 import { pdf } from './pdf.js';
+import { SealFor } from './seal.js';
 
 export interface MockOptions {
   port?: number;
@@ -45,6 +46,12 @@ interface Faults {
   named: boolean;
   /** Jobs wait until their owner stands at the scanner. */
   hold: boolean;
+  /** What the scanners ask of browsers. */
+  encryption: 'preferred' | 'required' | null;
+  /** Jobs are sealed for a browser that is not there. */
+  stranger: boolean;
+  /** Sealed answers are changed on their way. */
+  tamper: boolean;
 }
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -62,7 +69,7 @@ interface StoredPage {
 export async function startMock(options: MockOptions = {}): Promise<{ url: string; close(): Promise<void>; server: Server }> {
   const sheets = await papers();
   const pace = options.pace ?? 1600;
-  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'some', role: null, named: false, hold: false };
+  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'some', role: null, named: false, hold: false, encryption: null, stranger: false, tamper: false };
   const jobs = new Map<string, Job>();
   const pages = new Map<string, StoredPage>();
   const documents = new Map<string, Document>();
@@ -72,6 +79,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
   const log: PlatenEvent[] = [];
   const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
   const ids = names.map(() => id('s'));
+  const stranger = SealFor.stranger();
   const access = new Access(
     { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), scanners: ids, onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
     options.pair ? undefined : { id: 'loopback', role: 'admin', kind: 'loopback', created: now(), expires: '2027-01-01T00:00:00.000Z' },
@@ -85,7 +93,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
 
   const scanner = (i: number): Scanner => ({
     id: ids[i]!, node: nodeID, nodeName: i === 0 ? 'Reception' : 'Archive', name: names[i]!, driver: 'virtual', location: places[i]!,
-    sources: ['platen', 'adf', 'adf-duplex'], hold: faults.hold, shared: shared[i]!,
+    sources: ['platen', 'adf', 'adf-duplex'], hold: faults.hold, shared: shared[i]!, ...(faults.encryption ? { encryption: faults.encryption } : {}),
     may: ['admin', 'operator'].includes(access.state.session?.role ?? '') ? ['see', 'scan', 'configure'] : i === 1 ? ['see'] : ['see', 'scan'],
     status: faults.scanners === 'offline' || i === 2 ? { state: 'offline', feeder: 'unknown', waiting: 0, since: new Date(Date.now() - 3_000_000).toISOString() }
       : busy.has(ids[i]!) ? { state: 'processing', feeder: faults.feeder, waiting: 0, since: now() }
@@ -224,8 +232,27 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
 
   async function sendPage(response: ServerResponse, stored: StoredPage, query: URLSearchParams): Promise<void> {
     const { page, sheet } = stored;
+    const { recipient } = jobs.get(page.job)!;
+    if (recipient && options.gateway) {
+      const form = query.has('width') ? `jpeg-w${query.get('width')}` : query.get('format') === 'png' ? 'png' : '';
+      const small = query.has('width') && Number(query.get('width')) <= 240;
+      const seal = new SealFor(recipient, { node: nodeID, object: page.job, part: String(page.n), version: page.id, form }, form === 'png' ? 'image/png' : 'image/jpeg');
+      const whole = seal.body(small ? sheet.small : sheet.jpeg);
+      if (faults.tamper) whole[100]! ^= 1;
+      response.writeHead(200, { ...seal.headers, 'Content-Length': whole.length, 'Cache-Control': 'no-store' });
+      // As much of it is sent as of the page has been scanned.
+      for (let sent = 0; sent < whole.length; ) {
+        if (stored.failed || response.destroyed || faults.down) return void response.destroy();
+        const there = page.state === 'growing' ? Math.floor((whole.length * page.bytes) / sheet.jpeg.length) : whole.length;
+        if (there > sent) {
+          response.write(whole.subarray(sent, there));
+          sent = there;
+        } else await sleep(20);
+      }
+      return void response.end();
+    }
     if (query.has('width') && Number(query.get('width')) <= 240) {
-      response.writeHead(200, { 'Content-Type': 'image/jpeg', 'Cache-Control': 'private, max-age=3600' }).end(sheet.small);
+      response.writeHead(200, { 'Content-Type': 'image/jpeg', ETag: `"${page.id}.jpeg-w240"`, 'Content-Length': sheet.small.length, 'Cache-Control': 'private, max-age=3600, immutable' }).end(sheet.small);
       return;
     }
     if (page.state === 'growing' && page.height === undefined) {
@@ -300,6 +327,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         if (!key) return problem(response, 400, 'idempotency-key-missing');
         const known = jobs.get(keys.get(key) ?? '');
         if (known) return json(response, 201, known);
+        if (faults.encryption === 'required' && !body.recipient) return problem(response, 403, 'encryption-required');
         const settings: Settings = { ...capabilities.defaults, ...body.settings };
         const source = capabilities.sources.find((s) => s.source === settings.source);
         if (!source?.resolutions.values?.includes(settings.resolution ?? 0)) return problem(response, 422, 'settings-unsupported', { field: 'settings.resolution', detail: `${settings.resolution} dpi is not offered` });
@@ -308,7 +336,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
           target = { id: id('d'), node: nodeID, name: body.name ?? 'Scan', revision: 1, pages: [], created: now(), updated: now(), expires: new Date(Date.now() + 86_400_000).toISOString() };
           documents.set(target.id, target);
         }
-        const made: Job = { id: id('j'), scanner: part[2]!, node: nodeID, document: target.id, state: 'pending', settings, pages: 0, created: now(), position: 1 };
+        const made: Job = { id: id('j'), scanner: part[2]!, node: nodeID, document: target.id, state: 'pending', settings, pages: 0, created: now(), position: 1, ...(faults.stranger ? { recipient: stranger } : body.recipient ? { recipient: body.recipient } : {}) };
         jobs.set(made.id, made);
         keys.set(key, made.id);
         if (faults.hold) {
@@ -361,6 +389,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         return;
       }
       case 'GET /jobs/:/pages': return json(response, 200, { items: [...pages.values()].filter((p) => p.page.job === part[2]).map((p) => p.page) });
+      case 'POST /nodes/:/roads': return problem(response, 404, 'not-found');
       case 'GET /jobs/:/pages/:': { const stored = pages.get(`${part[2]}/${part[4]}`); return stored ? sendPage(response, stored, query) : problem(response, 404, 'not-found'); }
       case 'POST /jobs/:/pages/:/ack': return void response.writeHead(204).end();
       case 'GET /documents': return json(response, 200, { items: [...documents.values()].sort((a, b) => b.updated.localeCompare(a.updated)) });
@@ -375,6 +404,15 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         if (!document) return problem(response, 404, 'not-found');
         await sleep(300);
         const file = pdf(document.pages.map((p) => ({ ...pages.get(`${p.job}/${p.n}`)!.sheet, ...(p.rotate ? { rotate: p.rotate } : {}) })));
+        const recipients = [...new Set(document.pages.map((p) => jobs.get(p.job)!.recipient).filter((r) => r !== undefined))];
+        if (options.gateway && recipients.length > 1) return problem(response, 409, 'sealed-for-others');
+        if (options.gateway && recipients[0]) {
+          const format = query.get('format') ?? 'pdf';
+          const seal = new SealFor(recipients[0], { node: nodeID, object: document.id, part: '', version: `r${document.revision}`, form: format }, 'application/pdf', '');
+          const whole = seal.body(file);
+          if (faults.tamper) whole[100]! ^= 1;
+          return void response.writeHead(200, { ...seal.headers, 'Content-Length': whole.length, 'Cache-Control': 'no-store' }).end(whole);
+        }
         return void response.writeHead(200, { 'Content-Type': 'application/pdf', 'Content-Length': file.length, ...(query.has('download') ? { 'Content-Disposition': 'attachment; filename="scan.pdf"' } : {}) }).end(file);
       }
       default: return problem(response, 404, 'not-found');

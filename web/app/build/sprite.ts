@@ -8,7 +8,7 @@ export const lucide = [
   'chevron-right', 'circle-alert', 'circle-check', 'clock', 'contrast', 'copy', 'delete', 'download', 'ellipsis-vertical', 'file-text',
   'files', 'globe', 'hard-drive', 'image', 'info', 'key-round', 'languages', 'lock', 'log-out', 'minus', 'pencil', 'plus', 'printer',
   'qr-code', 'refresh-cw', 'rotate-cw', 'server', 'settings', 'share-2', 'sliders-horizontal', 'smartphone', 'square',
-  'square-check-big', 'terminal', 'trash-2', 'triangle-alert', 'undo-2', 'user-round', 'users-round', 'wifi-off', 'x', 'zoom-in', 'zoom-out',
+  'square-check-big', 'terminal', 'trash-2', 'triangle-alert', 'undo-2', 'user-round', 'users-round', 'wifi-off', 'x', 'zoom-in', 'zoom-out', 'zap',
 ] as const;
 
 export const own = ['both-sides', 'cover', 'feeder', 'glass', 'jam', 'next-sheet', 'scanner', 'turn-stack'] as const;

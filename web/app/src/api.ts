@@ -14,6 +14,8 @@ export const platen = new PlatenClient({
     if (response.status === 401) signedOut('session-required');
     return response;
   },
+  // Browsers reach scanner computers directly from secure pages only. session.ts turns it off where there is no gateway between.
+  ...(isSecureContext ? { roads: true as const } : {}),
 });
 
 /** People, access and nodes at the same service. */

@@ -12,6 +12,7 @@ import './styles/scanner.css';
 import './styles/live.css';
 import './styles/document.css';
 import './styles/hold.css';
+import './styles/way.css';
 import './styles/pairing.css';
 import { App } from './app.js';
 import { start } from './store/session.js';

@@ -7,6 +7,8 @@ import { en as appEn } from '../src/i18n/en.js';
 import { format } from '../src/i18n/format.js';
 import * as wordsDe from '../src/i18n/words.de.js';
 import * as wordsEn from '../src/i18n/words.en.js';
+import { de as roadsDe } from '../src/roads/words.de.js';
+import { en as roadsEn } from '../src/roads/words.en.js';
 import { de as setupDe } from '../src/setup/words.de.js';
 import { en as setupEn } from '../src/setup/words.en.js';
 
@@ -18,6 +20,7 @@ function constants(file: string, type: string): string[] {
 const sets: [name: string, en: Record<string, string>, de: Record<string, string>][] = [
   ['the app and its administration', { ...appEn, ...adminEn }, { ...appDe, ...adminDe }],
   ['the setup page', setupEn, setupDe],
+  ['the line about the way of pages', roadsEn, roadsDe],
 ];
 
 const both = [['English', wordsEn], ['German', wordsDe]] as const;
@@ -59,7 +62,7 @@ function slots(message: string): string[] {
   return [...message.matchAll(/\{(\w+)(?:\}|, plural)/g)].map((m) => m[1]!).filter((s) => !/^\d+$/.test(s)).sort();
 }
 
-it.each([['the administration', adminEn], ['the setup page', setupEn]])('%s has no key of the app', (_name, own) => {
+it.each([['the administration', adminEn], ['the setup page', setupEn], ['the line about the way of pages', roadsEn]])('%s has no key of the app', (_name, own) => {
   expect(Object.keys(appEn).filter((key) => key in own)).toEqual([]);
 });
 

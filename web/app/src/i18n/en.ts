@@ -278,6 +278,25 @@ export const en = {
   'doc.gone.text': 'It was deleted, or its time was up.',
   'doc.keyboard': 'Arrows move between pages, Space selects, R rotates, Delete removes, Alt with arrows moves.',
 
+  // Encrypted for one device
+  'sealed.own': 'Only this device can open these pages.',
+  'sealed.own.short': 'Only for this device',
+  'sealed.other': 'Encrypted for another device. Open it there, or at the scanner’s computer.',
+  'sealed.other.short': 'Encrypted for another device',
+  'sealed.changed': 'This page was changed on its way, and was not opened.',
+  'sealed.changed.short': 'Changed on its way',
+  'sealed.save': 'Only the device that scanned these pages can save them. They are also at the scanner’s computer.',
+  'sealed.scans': 'Pages are encrypted for this device.',
+  'sealed.https': 'This scanner needs the secure address',
+  'sealed.https.text': 'Its pages are encrypted for the device that scans, and browsers do that only at an address that begins with https. Open Platen there, or ask an administrator for that address.',
+  'sealed.https.open': 'Open {host} securely',
+  'sealed.damaged': 'What came was changed on its way, and was not opened.',
+  'sealed.damaged.next': 'Try again. If it stays, tell an administrator.',
+  'sealed.no-key': 'This browser has no key to open these pages.',
+  'sealed.no-key.next': 'Open them on the device that scanned them, or at the scanner’s computer.',
+  'sealed.no-store': 'This browser cannot keep a key, so nothing can be encrypted for it.',
+  'sealed.no-store.next': 'Open Platen at its https address, and not in a private window.',
+
   // Finish
   'finish.title': 'Save or share',
   'finish.name': 'Name',
@@ -290,6 +309,7 @@ export const en = {
   'finish.size': '{format}, {pages}, {size}',
   'finish.size.about': '{format}, {pages}, about {size}',
   'finish.preparing': 'Preparing…',
+  'finish.preparing.size': 'Preparing… {size}',
   'finish.save': 'Save',
   'finish.share': 'Share',
   'finish.share-again': 'Ready. Tap Share once more.',

@@ -197,6 +197,19 @@ export const problems: Record<string, ProblemWords> = {
     what: 'Die Software für diesen Scanner ist nicht installiert.',
     next: 'Dem Administrator die Kennung unten nennen.',
   },
+  'encryption-required': {
+    what: 'Dieser Scanner gibt Seiten nur verschlüsselt heraus, und diese Seite hat das nicht verlangt.',
+    why: 'Browser verschlüsseln nur unter einer https-Adresse und nicht in jedem privaten Fenster.',
+    next: 'Diese Seite unter der https-Adresse öffnen und dort scannen.',
+  },
+  'sealed-for-others': {
+    what: 'Diese Seiten sind für verschiedene Geräte verschlüsselt. Keines könnte die Datei öffnen.',
+    next: 'Die Seiten jedes Geräts dort speichern, oder alle am Computer mit dem Scanner.',
+  },
+  'road-not-open': {
+    what: 'Die direkte Verbindung zum Scanner-Computer ist zu Ende.',
+    next: 'Nochmals versuchen. Die Seiten kommen dann über das Gateway.',
+  },
   'node-offline': {
     what: 'Der Computer mit diesem Scanner ist nicht verbunden.',
     why: 'Er ist vielleicht aus, schläft oder hat kein Netz.',

@@ -197,6 +197,19 @@ export const problems: Record<string, ProblemWords> = {
     what: 'The software for this scanner is not installed.',
     next: 'Tell an administrator the code below.',
   },
+  'encryption-required': {
+    what: 'This scanner gives pages away only encrypted, and this page did not ask for that.',
+    why: 'Browsers encrypt only at an https address, and not in every private window.',
+    next: 'Open this page at its https address and scan there.',
+  },
+  'sealed-for-others': {
+    what: 'These pages are encrypted for different devices, so none of them can open the file.',
+    next: 'Save the pages of each device there, or all at the computer with the scanner.',
+  },
+  'road-not-open': {
+    what: 'The direct connection to the scanner computer has ended.',
+    next: 'Try again. Pages then come through the gateway.',
+  },
   'node-offline': {
     what: 'The computer with this scanner is not connected.',
     why: 'It may be off, asleep or without a network.',

@@ -1,4 +1,4 @@
-import { ConnectionError, ProblemError } from '@platen/sdk';
+import { ConnectionError, ProblemError, SealError } from '@platen/sdk';
 import { language, t, type Language } from './index.js';
 import * as de from './words.de.js';
 import * as en from './words.en.js';
@@ -41,6 +41,10 @@ export function explain(error: unknown): Explained {
   if (error instanceof ConnectionError) {
     const what = navigator.onLine ? t('error.connection') : t('offline.device');
     return { what, next: t('error.connection.next'), code: undefined, detail: undefined, retryable: true };
+  }
+  if (error instanceof SealError) {
+    const what = error.fault === 'damaged' ? 'sealed.damaged' : error.fault === 'insecure' || error.fault === 'no-key-store' ? 'sealed.no-store' : 'sealed.no-key';
+    return { what: t(what), next: t(`${what}.next`), code: undefined, detail: undefined, retryable: false };
   }
   return { what: t('error.unknown'), next: t('error.unknown.next'), code: undefined, detail: undefined, retryable: false };
 }

@@ -14,6 +14,7 @@ import { Button, IconButton, Tool } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { MenuRow } from '../ui/menu.js';
+import { SealedLine } from '../ui/sealed.js';
 import { Sheet } from '../ui/sheet.js';
 import { announce, showToast } from '../ui/toast.js';
 import { useMedia, wide } from '../ui/use.js';
@@ -163,6 +164,7 @@ function Grid({ open, page, broad }: { open: OpenDocument; page: PageKey | undef
           <span class="numbers" data-pages={pages.length}>{t('pages', { count: pages.length })}</span>
           {unsaved && <span class="unsaved" role="status">{t('doc.unsaved')}</span>}
           {running && <span>{t('doc.more-coming')}</span>}
+          <SealedLine jobs={pages.map((p) => p.job)} />
         </p>
         {pages.length > 0 && !chosen && <Button kind="plain" class="small" onClick={() => setSelected([])}>{t('doc.select')}</Button>}
       </div>

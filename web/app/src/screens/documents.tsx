@@ -10,7 +10,9 @@ import { Banner, Empty, ProblemScreen, Skeletons } from '../ui/bits.js';
 import { Button, Link } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
+import { PageImage } from '../ui/page-image.js';
 import { Paper } from '../ui/paper.js';
+import { SealedLine } from '../ui/sealed.js';
 import { useLoad } from '../ui/use.js';
 
 /** Recent documents, by day. */
@@ -67,10 +69,11 @@ function DocumentRow({ document, running }: { document: Document; running: strin
   const first = document.pages[0];
   return (
     <Link class="row" to={running ? `/jobs/${running}` : `/documents/${document.id}`} data-document={document.id}>
-      <span class="thumb"><span class="stage">{first ? <Paper src={platen.pageURL(first.job, first.n, { width: 240 })} alt="" rotate={first.rotate} lazy /> : <Paper src={undefined} alt="" />}</span></span>
+      <span class="thumb"><span class="stage">{first ? <PageImage page={{ job: first.job, n: first.n, width: 240 }} alt="" rotate={first.rotate} lazy room="sign" /> : <Paper src={undefined} alt="" />}</span></span>
       <span class="text">
         <span class="head middle-cut">{document.name}</span>
         <span class="label quiet numbers">{running ? t('docs.scanning') : t('docs.row', { pages: t('pages', { count: document.pages.length }), time: time(document.updated) })}</span>
+        <SealedLine jobs={document.pages.map((p) => p.job)} short />
         {document.expires && !running && <span class="caption quiet">{t('docs.expires', { time: moment(document.expires) })}</span>}
       </span>
       <Icon name="chevron-right" />

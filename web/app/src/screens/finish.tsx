@@ -1,5 +1,5 @@
-import { ConnectionError, type ContentFormat, type Page } from '@platen/sdk';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { ConnectionError, type Page } from '@platen/sdk';
+import { useId, useRef, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { bytes, moment, t } from '../i18n/index.js';
 import { keyOf } from '../document/edits.js';
@@ -11,15 +11,11 @@ import { Button } from '../ui/button.js';
 import { Sheet } from '../ui/sheet.js';
 import { showToast } from '../ui/toast.js';
 import { newScan } from './again.js';
+import { address, usePrepared, useSealOf, type FileFormat as Format } from './file.js';
 import { fileName, saveBlob, saveURL } from './save.js';
-
-type Format = ContentFormat | 'jpeg' | 'png';
 
 const endings: Record<Format, string> = { pdf: 'pdf', tiff: 'tiff', zip: 'zip', jpeg: 'jpg', png: 'png' };
 const types: Record<Format, string> = { pdf: 'application/pdf', tiff: 'image/tiff', zip: 'application/zip', jpeg: 'image/jpeg', png: 'image/png' };
-
-/** Larger files are saved by the browser straight from the service, not held here. */
-const largest = 64 << 20;
 
 export function FinishSheet({ open, onClose, doc }: { open: boolean; onClose: () => void; doc: OpenDocument }) {
   return open ? <OpenFinish onClose={onClose} doc={doc} /> : null;
@@ -37,8 +33,8 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
   const [done, setDone] = useState<'saved' | 'shared'>();
   const [again, setAgain] = useState(false);
   const field = useId();
-  const url = address(doc, format);
-  const file = usePrepared(url, unsaved ? undefined : `${document.revision}`);
+  const seal = useSealOf(doc);
+  const file = usePrepared(doc, format, seal, unsaved ? undefined : `${document.revision}`);
   const shareable = useShareable(file.blob, format);
   const phone = matchMedia('(pointer: coarse)').matches;
   const full = `${name.trim() || document.name}.${endings[format]}`;
@@ -57,7 +53,10 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     if (file.blob) {
       saveBlob(file.blob, full);
       void acknowledge(doc);
-    } else saveURL(`${url}${url.includes('?') ? '&' : '?'}download=true`, full);
+    } else {
+      const url = address(doc, format);
+      saveURL(`${url}${url.includes('?') ? '&' : '?'}download=true`, full);
+    }
     setDone('saved');
   };
   const share = async (): Promise<void> => {
@@ -82,7 +81,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
   const words = { format: t(`finish.${format}`), pages: t('pages', { count: document.pages.length }), size: size ?? '' };
   const saveButton = (
     <Button kind={shareFirst ? 'outlined' : 'primary'} class={shareFirst ? 'first' : ''} icon="download" data-action="save" disabled={!ready} onClick={save}>
-      {ready || shareFirst ? t('finish.save') : t('finish.preparing')}
+      {ready || shareFirst || seal === 'other' ? t('finish.save') : t('finish.preparing')}
     </Button>
   );
   return (
@@ -107,8 +106,8 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
           setAgain(false);
           device.write('format', f);
         }} />
-      <p class="label quiet" role="status" data-ready={ready}>
-        {file.error instanceof ConnectionError ? t('finish.connection') : again ? t('finish.share-again') : size ? t(file.blob ? 'finish.size' : 'finish.size.about', words) : t('finish.preparing')}
+      <p class="label quiet" role="status" data-ready={ready} data-seal={seal}>
+        {seal === 'other' ? t('sealed.save') : file.error instanceof ConnectionError ? t('finish.connection') : again ? t('finish.share-again') : !file.blob && file.bytes > 0 ? t('finish.preparing.size', { size: bytes(file.bytes) }) : size ? t(file.blob ? 'finish.size' : 'finish.size.about', words) : t('finish.preparing')}
       </p>
       {file.error !== undefined && !(file.error instanceof ConnectionError) && <ProblemNote error={file.error} actions={<Button class="small" onClick={file.again}>{t('again')}</Button>} />}
     </Sheet>
@@ -146,73 +145,6 @@ function After({ done, doc, onClose }: { done: 'saved' | 'shared'; doc: OpenDocu
       <Button kind="plain" onClick={onClose}>{t('finish.open')}</Button>
     </Sheet>
   );
-}
-
-function address(doc: OpenDocument, format: Format): string {
-  const { document } = doc.state!;
-  const first = document.pages[0];
-  if ((format === 'jpeg' || format === 'png') && first) return platen.pageURL(first.job, first.n, { format });
-  return platen.documentContentURL(document.id, { format: format as ContentFormat });
-}
-
-interface Prepared {
-  blob: Blob | undefined;
-  tooLarge: boolean;
-  error: unknown;
-  again: () => void;
-}
-
-/** Fetches the file as soon as the sheet opens, so that the tap on Share still counts as the user's. */
-function usePrepared(url: string, version: string | undefined): Prepared {
-  const [state, set] = useState<Omit<Prepared, 'again'>>({ blob: undefined, tooLarge: false, error: undefined });
-  const [round, setRound] = useState(0);
-  useEffect(() => {
-    set({ blob: undefined, tooLarge: false, error: undefined });
-    if (version === undefined) return; // edits are still on their way
-    const stop = new AbortController();
-    void prepare(url, stop.signal).then(
-      (blob) => set({ blob, tooLarge: blob === undefined, error: undefined }),
-      (error: unknown) => {
-        if (stop.signal.aborted) return;
-        set({ blob: undefined, tooLarge: false, error });
-        if (error instanceof ConnectionError) timer = setTimeout(() => setRound((n) => n + 1), 2000);
-      },
-    );
-    let timer: ReturnType<typeof setTimeout>;
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [url, version, round]);
-  return { ...state, again: () => setRound((n) => n + 1) };
-}
-
-/** The bytes, or undefined if there are too many to hold. */
-async function prepare(url: string, signal: AbortSignal): Promise<Blob | undefined> {
-  const path = new URL(url, location.href);
-  const response = await platen.transport.send('GET', path.pathname.replace(/^\/api\/v1/, ''), { query: Object.fromEntries(path.searchParams), signal });
-  if (Number(response.headers.get('Content-Length')) > largest) {
-    await response.body?.cancel();
-    return undefined;
-  }
-  const chunks: BlobPart[] = [];
-  let size = 0;
-  const reader = response.body!.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      size += value.length;
-      if (size > largest) {
-        await reader.cancel();
-        return undefined;
-      }
-      chunks.push(value);
-    }
-  } catch (error) {
-    throw signal.aborted ? error : new ConnectionError(error);
-  }
-  return new Blob(chunks, { type: response.headers.get('Content-Type') ?? '' });
 }
 
 function useShareable(blob: Blob | undefined, format: Format): boolean {

@@ -1,10 +1,9 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
 import { keyOf, type Direction, type PageKey } from '../document/edits.js';
 import { ratioOf, type OpenDocument } from '../document/use.js';
 import { Icon } from '../ui/icon.js';
-import { Paper } from '../ui/paper.js';
+import { PageImage } from '../ui/page-image.js';
 
 interface Props {
   open: OpenDocument;
@@ -73,7 +72,6 @@ export function PageGrid({ open, selected, current, onOpen, onSelect, onRemove, 
             <li class={`tile ${fresh(key) ? 'fresh' : ''}`} key={key} data-key={key}>
               <button
                 type="button"
-                aria-label={t('doc.page-alt', { n: i + 1, count: pages.length })}
                 aria-pressed={selected || current ? on : undefined}
                 onClick={() => (selected ? toggle(key) : onOpen(key))}
                 onKeyDown={(event) => onKey(event, key, i)}
@@ -81,9 +79,10 @@ export function PageGrid({ open, selected, current, onOpen, onSelect, onRemove, 
                   if (!selected) onSelect([key]);
                 })}
               >
+                <span class="for-readers">{t('doc.page-alt', { n: i + 1, count: pages.length })}</span>
                 <span class="stage">
-                  <Paper
-                    src={lost ? undefined : platen.pageURL(page.job, page.n, { width: 240 })}
+                  <PageImage
+                    page={lost ? undefined : { job: page.job, n: page.n, width: 240 }}
                     alt=""
                     ratio={ratioOf(known)}
                     rotate={page.rotate}
@@ -91,7 +90,7 @@ export function PageGrid({ open, selected, current, onOpen, onSelect, onRemove, 
                     broken={t('doc.page-unreadable', { n: i + 1 })}
                   >
                     {lost && <span class="note label">{t('doc.page-lost', { n: i + 1 })}</span>}
-                  </Paper>
+                  </PageImage>
                 </span>
                 <span class="number label numbers" aria-hidden="true">{i + 1}</span>
                 {selected && <span class="tick"><Icon name="check" size={18} /></span>}

@@ -13,7 +13,10 @@ import { Button } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { GrowingPage } from '../ui/growing.js';
 import { MenuRow } from '../ui/menu.js';
+import { PageImage } from '../ui/page-image.js';
 import { Paper } from '../ui/paper.js';
+import { RoadLine } from '../ui/road.js';
+import { SealedLine } from '../ui/sealed.js';
 import { Sheet } from '../ui/sheet.js';
 import { announce, showToast } from '../ui/toast.js';
 import { repeatLast } from './again.js';
@@ -64,6 +67,7 @@ function Running({ mine, scanner }: { mine: Live | undefined; scanner: Scanner |
         </div>
         <Strip pages={finished(pages)} document={job?.document} />
         <StatusLine mine={mine} />
+        {job && scanner && <div class="live-way"><RoadLine node={job.node} name={scanner.nodeName} /><SealedLine jobs={[job.id]} /></div>}
       </>}
       {job && <StopSheet job={job} pages={pages} open={stopped} />}
       {job && <Details job={job} open={details.open} onClose={details.hide} />}
@@ -150,7 +154,7 @@ function Strip({ pages, document }: { pages: Page[]; document: string | undefine
       {pages.map((page) => (
         <li key={page.id} data-n={page.n} class={seen.current.has(page.id) ? '' : 'fresh'}>
           <button type="button" aria-label={t('live.open-page', { n: page.n })} onClick={() => document && navigate(`/documents/${document}?page=${page.job}/${page.n}`)}>
-            <span class="stage"><Paper src={platen.pageURL(page.job, page.n, { width: 240 })} alt="" ratio={page.height ? page.width / page.height : undefined} broken={String(page.n)} /></span>
+            <span class="stage"><PageImage page={{ job: page.job, n: page.n, width: 240 }} alt="" room="sign" ratio={page.height ? page.width / page.height : undefined} broken={String(page.n)} /></span>
             <span class="number caption numbers" aria-hidden="true">{page.n}</span>
           </button>
         </li>

@@ -4,13 +4,16 @@ import { t } from '../i18n/index.js';
 import { keyOf, type PageKey } from '../document/edits.js';
 import { ratioOf, type OpenDocument } from '../document/use.js';
 import { back, navigate, useSheet } from '../router.js';
+import { useSeal } from '../store/origins.js';
+import { isDirect } from '../store/roads.js';
+import { ProblemNote } from '../ui/bits.js';
 import { IconButton, Tool } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { MenuRow } from '../ui/menu.js';
-import { Paper } from '../ui/paper.js';
+import { PageImage } from '../ui/page-image.js';
 import { Sheet } from '../ui/sheet.js';
 import { announce, showToast } from '../ui/toast.js';
-import { saveURL } from './save.js';
+import { saveBlob, saveURL } from './save.js';
 
 const swipe = 56; // px
 const zooms = [1, 1.5, 2.25, 3.5];
@@ -139,9 +142,10 @@ function Viewer({ open, page, onStep, first, last }: Seen & { onStep: (by: numbe
         onPointerCancel={() => (from.current = undefined)}
       >
         <div class="stage" style={{ '--zoom': zooms[zoom]! }}>
-          <Paper
-            src={platen.pageURL(shown.job, shown.n, { width: zoom > 1 ? 3000 : 1600 })}
-            preview={platen.pageURL(shown.job, shown.n, { width: 240 })}
+          <PageImage
+            page={{ job: shown.job, n: shown.n, width: zoom > 1 ? 3000 : 1600 }}
+            preview={{ job: shown.job, n: shown.n, width: 240 }}
+            room="all"
             alt={t('doc.page-alt', { n: at + 1, count: pages.length })}
             ratio={ratioOf(known)}
             rotate={shown.rotate}
@@ -168,15 +172,41 @@ function PictureSheet({ open, onClose, doc, page }: { open: boolean; onClose: ()
   const { document } = doc.state!;
   const at = document.pages.findIndex((p) => keyOf(p) === page);
   const shown = document.pages[at];
+  const seal = useSeal(shown ? [shown.job] : []);
+  const [fetching, setFetching] = useState<AbortController>();
+  const [error, setError] = useState<unknown>();
+  useEffect(() => () => fetching?.abort(), [fetching, open]);
   if (!shown) return null;
-  const save = (format: 'jpeg' | 'png', ending: string) => (): void => {
-    saveURL(platen.pageURL(shown.job, shown.n, { format, download: true }), `${document.name} ${at + 1}.${ending}`);
+  const close = (): void => {
+    setFetching(undefined);
+    setError(undefined);
     onClose();
   };
+  const save = (format: 'jpeg' | 'png', ending: string) => async (): Promise<void> => {
+    const name = `${document.name} ${at + 1}.${ending}`;
+    if (seal !== 'own' && !isDirect(document.node)) {
+      saveURL(platen.pageURL(shown.job, shown.n, { format, download: true }), name);
+      return close();
+    }
+    const stop = new AbortController();
+    setFetching(stop);
+    setError(undefined);
+    try {
+      saveBlob(await platen.pageImage(shown.job, shown.n, { format, signal: stop.signal }), name);
+      close();
+    } catch (problem) {
+      if (!stop.signal.aborted) setError(problem);
+      setFetching(undefined);
+    }
+  };
+  if (seal === 'other') return <Sheet open={open} onClose={close} title={t('doc.picture')}><p data-seal="other">{t('sealed.save')}</p></Sheet>;
   return (
-    <Sheet open={open} onClose={onClose} title={t('doc.picture')} rows>
-      <MenuRow icon="image" label={t('doc.picture.jpeg')} onClick={save('jpeg', 'jpg')} />
-      <MenuRow icon="image" label={t('doc.picture.png')} onClick={save('png', 'png')} />
+    <Sheet open={open} onClose={close} title={t('doc.picture')} rows>
+      {fetching ? <p class="row" role="status">{t('finish.preparing')}</p> : <>
+        <MenuRow icon="image" label={t('doc.picture.jpeg')} onClick={() => void save('jpeg', 'jpg')()} />
+        <MenuRow icon="image" label={t('doc.picture.png')} onClick={() => void save('png', 'png')()} />
+      </>}
+      {error !== undefined && <div style={{ padding: '8px 16px' }}><ProblemNote error={error} /></div>}
     </Sheet>
   );
 }

@@ -12,14 +12,15 @@ import { defaultName, lastSettings, rememberSettings } from '../scan/remember.js
 import { ScanIntent } from '../scan/start.js';
 import { followed, listen } from '../store/events.js';
 import { device } from '../store/memory.js';
-import { dismissCheck, session, useOwn } from '../store/session.js';
+import { behindGateway, dismissCheck, session, useOwn } from '../store/session.js';
 import { useStore } from '../store/store.js';
 import { Banner, CheckString, Empty, ProblemNote, ProblemScreen, ScannerState } from '../ui/bits.js';
 import { Button, IconButton, Link } from '../ui/button.js';
 import { Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { MenuRow } from '../ui/menu.js';
-import { Paper } from '../ui/paper.js';
+import { PageImage } from '../ui/page-image.js';
+import { RoadLine } from '../ui/road.js';
 import { useLoad } from '../ui/use.js';
 import { Sending } from './live.js';
 import { lastScanner } from './scanners.js';
@@ -130,6 +131,7 @@ export function ScannerScreen({ id }: { id: string }) {
               <Button class="small" onClick={() => navigate('/scanners')}>{t('scanners.choose')}</Button>
             </>} />
           ) : null}
+          {scanner && unreadable(scanner) && <NeedsHTTPS />}
           {scanner && <Arrival scanner={scanner} />}
           {scanner?.may && !scanner.may.includes('scan') && <Banner icon="lock" title={t('scan.not-yours')}><p>{t('scan.not-yours.text')}</p></Banner>}
           <LastDocument />
@@ -160,6 +162,21 @@ export function ScannerScreen({ id }: { id: string }) {
   );
 }
 
+/** Reports whether this page could not open what it scans there: pages come only encrypted, and the page is at a plain address. */
+function unreadable(scanner: Scanner): boolean {
+  return scanner.encryption === 'required' && !isSecureContext && behindGateway();
+}
+
+function NeedsHTTPS() {
+  // The secure address is surely this one only where neither has a port.
+  const secure = location.port === '' && location.protocol === 'http:' ? `https://${location.hostname}${location.pathname}` : undefined;
+  return (
+    <Banner icon="lock" tone="warn" title={t('sealed.https')} actions={secure && <a class="button outlined small" data-action="open-https" href={secure}>{t('sealed.https.open', { host: location.hostname })}</a>}>
+      <p>{t('sealed.https.text')}</p>
+    </Banner>
+  );
+}
+
 /** Right after pairing: the symbols to compare with the other screen. */
 function Checked() {
   const now = useStore(session);
@@ -181,6 +198,8 @@ function Hero({ scanner }: { scanner: Scanner | undefined }) {
       <p class="title">{scanner.name}</p>
       {place && <p class="label quiet">{place}</p>}
       <div role="status" aria-live="polite"><ScannerState scanner={scanner} /></div>
+      <RoadLine node={scanner.node} name={scanner.nodeName} />
+      {scanner.encryption && isSecureContext && behindGateway() && <p class="sealed label quiet" data-seal="own"><Icon name="lock" size={16} /><span>{t('sealed.scans')}</span></p>}
       {scanner.hold && <p class="label quiet">{t('held.notice')}</p>}
     </div>
   );
@@ -204,7 +223,7 @@ function Presets({ id, scanner, capabilities, onScan, onSettings }: {
   onScan: (preset: Preset) => void;
   onSettings: () => void;
 }) {
-  const ready = scanner !== undefined && capabilities !== undefined && scanner.status.state !== 'offline' && scanner.may?.includes('scan') !== false;
+  const ready = scanner !== undefined && capabilities !== undefined && scanner.status.state !== 'offline' && scanner.may?.includes('scan') !== false && !unreadable(scanner);
   const buttons = scanner && capabilities ? presets(capabilities, scanner.status, lastSettings(id)?.source) : [];
   return (
     <section aria-label={t('scan.presets')}>
@@ -236,7 +255,7 @@ function LastDocument() {
   if (!last || !first) return null;
   return (
     <Link class="card row last-document" to={`/documents/${last.id}`}>
-      <span class="thumb"><span class="stage"><Paper src={platen.pageURL(first.job, first.n, { width: 240 })} alt="" rotate={first.rotate} /></span></span>
+      <span class="thumb"><span class="stage"><PageImage page={{ job: first.job, n: first.n, width: 240 }} alt="" rotate={first.rotate} room="sign" /></span></span>
       <span class="text">
         <span class="label quiet">{t('scan.last-document')}</span>
         <span class="head middle-cut">{last.name}</span>

@@ -1,6 +1,5 @@
 import type { Job, Page, Reason } from '@platen/sdk';
 import { useEffect, useState } from 'preact/hooks';
-import { platen } from '../api.js';
 import { moment, t } from '../i18n/index.js';
 import { explain, reason } from '../i18n/words.js';
 import { listen } from '../store/events.js';
@@ -8,7 +7,7 @@ import { ask, finished } from '../store/live.js';
 import { Banner } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Icon, type IconName } from '../ui/icon.js';
-import { Paper } from '../ui/paper.js';
+import { PageImage } from '../ui/page-image.js';
 import { Sheet } from '../ui/sheet.js';
 import { showToast } from '../ui/toast.js';
 
@@ -80,7 +79,7 @@ export function StopSheet({ job, pages, open }: { job: Job; pages: Page[]; open:
         </div>
         {last && (
           <div class="last-good">
-            <span class="stage"><Paper src={platen.pageURL(last.job, last.n, { width: 240 })} alt={t('stop.last-good')} ratio={last.height ? last.width / last.height : undefined} /></span>
+            <span class="stage"><PageImage page={{ job: last.job, n: last.n, width: 240 }} alt={t('stop.last-good')} ratio={last.height ? last.width / last.height : undefined} /></span>
             <p class="caption quiet center">{t('stop.last-good')}</p>
           </div>
         )}

@@ -52,4 +52,12 @@ export const names: Record<string, { en: string; de: string; text: string }> = {
   '[escl] Port': { en: 'First port', de: 'Erster Port', text: 'HTTP des ersten geteilten Scanners, HTTPS am nächsten; jeder weitere Scanner bekommt die nächsten zwei und behält sie' },
   '[escl] Allow': { en: 'Only for these networks', de: 'Nur für diese Netzwerke', text: 'Wer darf, wie 192.168.1.0/24; leer: Computer der Netzwerke, in denen dieser ist' },
   '[escl] Present': { en: 'Scanners of others to show here', de: 'Fremde Scanner, die hier gezeigt werden', text: 'Scanner anderer Knoten, die dieser um sich herum zeigt; das Gateway muss es erlauben' },
+  'Encryption': { en: 'Encryption end to end', de: 'Verschlüsselung Ende zu Ende', text: 'Ob Seiten nur für den Browser verschlüsselt durch das Gateway gehen, der sie gescannt hat: preferred bittet Browser darum, required weist alles andere ab' },
+  '[roads] Direct': { en: 'Direct connections of browsers', de: 'Direkte Verbindungen von Browsern', text: 'Browser, für die ein Gateway bürgt, dürfen Seiten direkt bei seinen Knoten holen, über UDP; ein Knoten ohne Gateway öffnet nichts' },
+  '[roads] WebRTCPort': { en: 'Port for WebRTC', de: 'Port für WebRTC', text: 'UDP eines Knotens für WebRTC; WebTransport hat den UDP-Port mit der Nummer von HTTPSPort' },
+  '[roads] STUN': { en: 'STUN servers', de: 'STUN-Server', text: 'Server, vom Gateway genannt, die Browsern und Knoten hinter NAT ihre eigene Adresse sagen; leer: nur der des Gateways, wo [turn] Enable an ist' },
+  '[turn] Enable': { en: 'TURN server', de: 'TURN-Server', text: 'Am Gateway einen TURN- und STUN-Server betreiben; er erreicht Knoten mit einer Verbindung und sonst nichts' },
+  '[turn] Port': { en: 'Port of the TURN server', de: 'Port des TURN-Servers', text: 'Sein Port, UDP und TCP' },
+  '[turn] Address': { en: 'Address of the TURN server', de: 'Adresse des TURN-Servers', text: 'Unter ihr erreichen ihn Browser und Knoten; leer: die im Netzwerk' },
+  '[turn] RelayPorts': { en: 'Ports for passing on', de: 'Ports zum Weiterreichen', text: 'UDP-Ports, über die er Pakete weiterreicht: einer für jeden Browser zur gleichen Zeit' },
 };

@@ -2,6 +2,7 @@ import { ended, type ConnectionError, type Job, type JobFollower, type Page, typ
 import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
 import { device } from './memory.js';
+import { learnJob } from './origins.js';
 import { createStore } from './store.js';
 import { setScanTitle } from './title.js';
 import { keepAwake } from './wake.js';
@@ -41,7 +42,10 @@ export function followJob(id: string): void {
   live.set({ id, job: undefined, pages: [], since, stirred: since, up: true, downSince: undefined, error: undefined, failed: undefined, asked: undefined, ended: false });
   device.write(remembered, id);
   const mine = platen.followJob(id, {
-    onJob: (job) => change(id, (l) => ({ ...l, job, stirred: Date.now(), asked: stillAsked(l, job) })),
+    onJob: (job) => {
+      void learnJob(job);
+      change(id, (l) => ({ ...l, job, stirred: Date.now(), asked: stillAsked(l, job) }));
+    },
     onPage: () => redrawSoon(id),
     onPageGone: () => redrawSoon(id),
     onConnection: (up, error) => change(id, (l) => ({ ...l, up, error, downSince: up ? undefined : (l.downSince ?? Date.now()) })),

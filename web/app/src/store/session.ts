@@ -18,6 +18,7 @@ onSignedOut(() => {
 export async function start(): Promise<void> {
   try {
     const [service, own] = await Promise.all([platen.service(), platen.currentSession()]);
+    enter(service);
     session.set({ state: 'in', service, session: own });
   } catch (error) {
     if (error instanceof ProblemError && error.status === 401) session.set({ state: 'out', reason: undefined });
@@ -26,11 +27,23 @@ export async function start(): Promise<void> {
   }
 }
 
+/** A node itself needs no way around a gateway. */
+function enter(service: Service): void {
+  if (service.role !== 'gateway') platen.roads?.close();
+}
+
+/** Reports whether a gateway stands between this page and the scanner computers. */
+export function behindGateway(): boolean {
+  const now = session.get();
+  return now.state === 'in' && now.service.role === 'gateway';
+}
+
 /** Signs in with a code, a secret, or what a provider or passkey answered: the one act of signing in. */
 export async function signIn(credential: SessionRequest): Promise<void> {
   const own = await platen.createSession({ ...credential, device: deviceName() });
   try {
     const service = await platen.service();
+    enter(service);
     session.set({ state: 'in', service, session: own, ...(own.check ? { check: own.check } : {}) });
   } catch (error) {
     // The credential is spent and the cookie here: a lost line must not ask for another one.

@@ -1,0 +1,27 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { behindGateway } from '../store/session.js';
+
+interface RoadLineProps {
+  /** The scanner computer. */
+  node: string;
+  name: string;
+}
+
+let loaded: ComponentType<RoadLineProps> | undefined;
+
+/** How pages come here, small and quiet. Where no gateway is between there is nothing to say. */
+export function RoadLine(props: RoadLineProps) {
+  const [, redraw] = useState(0);
+  const between = behindGateway();
+  useEffect(() => {
+    if (!between || loaded) return;
+    import('../roads/line.js').then((m) => {
+      loaded = m.RoadLine;
+      redraw(1);
+    }, () => {}); // pages come without words about their way
+  }, [between]);
+  if (!between) return null;
+  const Line = loaded;
+  return <div class="road-line label quiet">{Line && <Line {...props} />}</div>;
+}

@@ -47,20 +47,29 @@ type Host struct {
 	ns    string
 	lab   *Lab
 	cards int
-	ports map[string]port // of switches, by the card that is plugged into them
-	avahi *Process        // with mounts of its own that programs of the host share; nil: none
+	ports map[string]port  // of switches, by the card that is plugged into them
+	wires map[string]*Wire // by card
+	avahi *Process         // with mounts of its own that programs of the host share; nil: none
 }
 
 // port is a place for a cable.
 type port struct {
-	sw   *Host
+	net  *network
 	name string
+	addr string // of the card that is plugged in
+}
+
+// network is a switch and what is plugged into it.
+type network struct {
+	sw      *Host
+	number  int
+	members int // so far: the next one's address
 }
 
 // Host makes a machine without a network card.
 func (l *Lab) Host(name string) *Host {
 	l.t.Helper()
-	h := &Host{Name: name, ns: l.prefix + name, lab: l, ports: map[string]port{}}
+	h := &Host{Name: name, ns: l.prefix + name, lab: l, ports: map[string]port{}, wires: map[string]*Wire{}}
 	l.run("ip", "netns", "add", h.ns)
 	l.t.Cleanup(h.remove)
 	l.run("ip", "-n", h.ns, "link", "set", "lo", "up")
@@ -80,25 +89,83 @@ func (h *Host) remove() {
 }
 
 // Network joins hosts by a switch. It returns the hosts' IPv4 addresses in order.
-// Hosts on different networks cannot reach each other: nothing forwards.
+// Hosts on different networks cannot reach each other but through a Router.
 func (l *Lab) Network(hosts ...*Host) []string {
 	l.t.Helper()
 	l.nets++
-	sw := l.Host(fmt.Sprintf("sw%d", l.nets))
-	l.run("ip", "-n", sw.ns, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-	l.run("ip", "-n", sw.ns, "link", "set", "br0", "up")
+	n := &network{sw: l.Host(fmt.Sprintf("sw%d", l.nets)), number: l.nets}
+	l.run("ip", "-n", n.sw.ns, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+	l.run("ip", "-n", n.sw.ns, "link", "set", "br0", "up")
 	addrs := make([]string, len(hosts))
 	for i, h := range hosts {
-		card, name := fmt.Sprintf("eth%d", h.cards), fmt.Sprintf("p%d", i)
-		h.cards++
-		h.ports[card] = port{sw, name}
-		l.run("ip", "link", "add", name, "netns", sw.ns, "type", "veth", "peer", "name", card, "netns", h.ns)
-		l.run("ip", "-n", sw.ns, "link", "set", name, "master", "br0", "up")
-		addrs[i] = fmt.Sprintf("10.78.%d.%d", l.nets, 11+i)
-		l.run("ip", "-n", h.ns, "addr", "add", addrs[i]+"/24", "brd", "+", "dev", card)
-		l.run("ip", "-n", h.ns, "link", "set", card, "up")
+		addrs[i] = h.join(n)
 	}
 	return addrs
+}
+
+// join gives the host a card in a network, and answers its address.
+func (h *Host) join(n *network) string {
+	h.lab.t.Helper()
+	card := fmt.Sprintf("eth%d", h.cards)
+	h.cards++
+	p := port{net: n, name: fmt.Sprintf("p%d", n.members), addr: fmt.Sprintf("10.78.%d.%d", n.number, 11+n.members)}
+	n.members++
+	h.ports[card] = p
+	l := h.lab
+	l.run("ip", "link", "add", p.name, "netns", n.sw.ns, "type", "veth", "peer", "name", card, "netns", h.ns)
+	l.run("ip", "-n", n.sw.ns, "link", "set", p.name, "master", "br0", "up")
+	l.run("ip", "-n", h.ns, "addr", "add", p.addr+"/24", "brd", "+", "dev", card)
+	l.run("ip", "-n", h.ns, "link", "set", card, "up")
+	return p.addr
+}
+
+// Card is the host's card with an address.
+func (h *Host) Card(addr string) string {
+	h.lab.t.Helper()
+	for card, p := range h.ports {
+		if p.addr == addr {
+			return card
+		}
+	}
+	h.lab.t.Fatalf("host %s has no card with the address %s", h.Name, addr)
+	return ""
+}
+
+// Move takes the host out of the network of a card and into that of another host's card,
+// as a phone that leaves the Wi-Fi: the old card is gone with its address and routes. It
+// answers the new address; the new card is the one with the next number.
+func (h *Host) Move(card string, to *Host, its string) (addr string) {
+	h.lab.t.Helper()
+	if w := h.wires[card]; w != nil {
+		w.remove()
+	} else {
+		h.Run("ip", "link", "del", card)
+	}
+	delete(h.ports, card)
+	return h.join(to.ports[its].net)
+}
+
+// Roam takes the host's card, which has a Wire, behind another router, as a phone that
+// comes into another Wi-Fi. It stays the same card. The new address is there before the old
+// one is gone.
+func (h *Host) Roam(card string, to *Router) (addr string) {
+	h.lab.t.Helper()
+	p, n := h.ports[card], to.ports[insideCard].net
+	moved := port{net: n, name: fmt.Sprintf("p%d", n.members), addr: fmt.Sprintf("10.78.%d.%d", n.number, 11+n.members)}
+	n.members++
+	h.Run("ip", "addr", "add", moved.addr+"/24", "brd", "+", "dev", card)
+	p.net.sw.Run("ip", "link", "set", p.name, "netns", n.sw.ns, "name", moved.name)
+	n.sw.Run("ip", "link", "set", moved.name, "master", "br0", "txqueuelen", "5000", "up")
+	h.Default(to.Addr)
+	h.Run("ip", "addr", "del", p.addr+"/24", "dev", card)
+	h.ports[card] = moved
+	return moved.addr
+}
+
+// Default sends what is for other networks to the router with this address.
+func (h *Host) Default(router string) {
+	h.lab.t.Helper()
+	h.Run("ip", "route", "replace", "default", "via", router)
 }
 
 // NetworkV6 is Network for hosts that have IPv6 addresses too. It returns both, in the
@@ -128,7 +195,10 @@ func (h *Host) Plug(card string) {
 func (h *Host) cable(card, state string) {
 	h.lab.t.Helper()
 	p := h.ports[card]
-	h.lab.run("ip", "-n", p.sw.ns, "link", "set", p.name, state)
+	h.lab.run("ip", "-n", p.net.sw.ns, "link", "set", p.name, state)
+	if w := h.wires[card]; w != nil {
+		w.carrier(state == "up")
+	}
 }
 
 // Run runs a command on the host to its end and returns what it printed.

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// Office is a gateway between two networks, a node on one and a phone on the other.
-// The phone has no route to the node.
+// Office is a gateway, a node and a phone.
 type Office struct {
 	NodeHost, GateHost, PhoneHost *Host
 
+	NodeAddr       string // "" where the phone has no way to it
 	GatewayAddr    string // as the phone knows it
 	GatewayForNode string // as the node knows it
 	PhoneLink      string // a pairing link that was not used yet
@@ -20,13 +20,70 @@ type Office struct {
 	Gateway, Node *Service
 }
 
-// NewOffice makes the networks and starts a gateway with extra environment.
+// NewOffice makes two networks with a gateway between them, a node on one and a phone on the
+// other, and starts the gateway with extra environment. The phone has no way to the node.
 func NewOffice(t testing.TB, env ...string) *Office {
 	t.Helper()
-	lab := NewLab(t)
-	o := &Office{NodeHost: lab.Host("node"), GateHost: lab.Host("gateway"), PhoneHost: lab.Host("phone")}
+	lab, o := newOffice(t)
 	o.GatewayForNode = lab.Network(o.NodeHost, o.GateHost)[1]
 	o.GatewayAddr = lab.Network(o.PhoneHost, o.GateHost)[1]
+	o.Open(t, env...)
+	return o
+}
+
+// NewRoom is NewOffice with all three on one network.
+func NewRoom(t testing.TB, env ...string) *Office {
+	t.Helper()
+	o := PlanRoom(t)
+	o.Open(t, env...)
+	return o
+}
+
+// PlanRoom is NewRoom before Open starts the gateway, so that its hosts can be changed.
+func PlanRoom(t testing.TB) *Office {
+	t.Helper()
+	lab, o := newOffice(t)
+	addrs := lab.Network(o.NodeHost, o.GateHost, o.PhoneHost)
+	o.NodeAddr, o.GatewayForNode, o.GatewayAddr = addrs[0], addrs[1], addrs[1]
+	return o
+}
+
+// Town is an Office whose node and phone are at home behind a router each, and whose gateway
+// is outside. Mobile is another router, which the phone can move behind.
+type Town struct {
+	*Office
+	NodeRouter, PhoneRouter, Mobile *Router
+}
+
+// NewTown starts the gateway of a Town. Each host outside knows the way to the homes, for
+// those whose router lets it through (Router.Open).
+func NewTown(t testing.TB, env ...string) *Town {
+	t.Helper()
+	lab, o := newOffice(t)
+	town := &Town{Office: o, NodeRouter: lab.Router("nr", o.NodeHost), PhoneRouter: lab.Router("pr", o.PhoneHost), Mobile: lab.Router("mobile")}
+	o.NodeAddr = town.NodeRouter.Hosts[0]
+	outside := lab.Network(o.GateHost, town.NodeRouter.Host, town.PhoneRouter.Host, town.Mobile.Host)
+	o.GatewayAddr, o.GatewayForNode = outside[0], outside[0]
+	for i, home := range []*Router{town.NodeRouter, town.PhoneRouter} {
+		for _, h := range []*Host{o.GateHost, town.NodeRouter.Host, town.PhoneRouter.Host, town.Mobile.Host} {
+			if h != home.Host {
+				h.Run("ip", "route", "add", home.Hosts[0]+"/32", "via", outside[1+i])
+			}
+		}
+	}
+	o.Open(t, env...)
+	return town
+}
+
+func newOffice(t testing.TB) (*Lab, *Office) {
+	t.Helper()
+	lab := NewLab(t)
+	return lab, &Office{NodeHost: lab.Host("node"), GateHost: lab.Host("gateway"), PhoneHost: lab.Host("phone")}
+}
+
+// Open starts the gateway of a planned room, with extra environment.
+func (o *Office) Open(t testing.TB, env ...string) {
+	t.Helper()
 	o.Gateway = &Service{t: t, Host: o.GateHost, Data: t.TempDir()}
 	o.Gateway.Run = func() *exec.Cmd {
 		return Command(o.GateHost, append([]string{
@@ -35,7 +92,6 @@ func NewOffice(t testing.TB, env ...string) *Office {
 		}, env...), "--data", o.Gateway.Data, "gateway")
 	}
 	o.StartGateway()
-	return o
 }
 
 // StartGateway starts the gateway, again if it was killed, and reads its links.

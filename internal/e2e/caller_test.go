@@ -45,6 +45,23 @@ func adminOf(t testing.TB, s *testenv.Service) *caller {
 	return &caller{t, at.URL, at.Token, &http.Client{Transport: transport}}
 }
 
+// programOn is a program on a host of the office that uses the gateway with a token.
+func programOn(t testing.TB, o *testenv.Office, h *testenv.Host, role api.Role) *caller {
+	t.Helper()
+	out, err := o.Gateway.CLI("tokens", "make", "program", "--role", string(role), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made api.Token
+	if err := json.Unmarshal([]byte(out), &made); err != nil {
+		t.Fatal(err)
+	}
+	c := adminOf(t, o.Gateway)
+	c.base, c.token = "https://"+o.GatewayAddr+":18603", made.Token
+	c.http.Transport.(*http.Transport).DialContext = h.Dial
+	return c
+}
+
 // signIn is a phone that an administrator pairs.
 func (c *caller) signIn(as api.PairingRequest) *caller {
 	c.t.Helper()

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chooseScanner, launch, open, savePDF, scan, watch } from './phone.mjs';
+import { ways } from './flows-ways.mjs';
 import { loadMock } from './mock.mjs';
 
 const { values: given } = parseArgs({ options: { only: { type: 'string' } } });
@@ -605,6 +606,8 @@ check('a held scan can be canceled', async ({ page, mock, tell }) => {
   await page.locator('[data-preset]').first().waitFor();
   assert.equal((await jobs(mock))[0].state, 'canceled');
 });
+
+ways(check);
 
 let failed = 0;
 const chosen = checks.filter((c) => !given.only || c.name.includes(given.only));

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { startChromium } from './chromium.mjs';
 import { loadMock } from './mock.mjs';
 import { walkSetup } from './walk-setup.mjs';
+import { walkWays } from './walk-ways.mjs';
 
 const { values: given } = parseArgs({ options: { shots: { type: 'string' }, only: { type: 'string' } } });
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -48,16 +49,16 @@ for (const look of looks) {
   const see = (selector) => page.locator(selector).first().waitFor();
 
   /** Looks at the screen as it stands. */
-  const screen = async (name) => {
+  const screen = async (name, at = page) => {
     looked++;
-    await page.evaluate(() => scrollTo(0, 0));
-    await page.waitForTimeout(250); // fonts and pictures settle
+    await at.evaluate(() => scrollTo(0, 0));
+    await at.waitForTimeout(250); // fonts and pictures settle
     if (given.shots) {
       mkdirSync(given.shots, { recursive: true });
-      await page.screenshot({ path: join(given.shots, `${look.name}-${name}.png`) });
+      await at.screenshot({ path: join(given.shots, `${look.name}-${name}.png`) });
     }
-    await page.evaluate(axe);
-    const found = await page.evaluate(inspect);
+    await at.evaluate(axe);
+    const found = await at.evaluate(inspect);
     for (const fault of found) faults.push(`${look.name}, ${name}: ${fault}`);
   };
 
@@ -154,6 +155,7 @@ for (const look of looks) {
     await go(`${address}#delete`);
     await see('.button.danger');
     await screen('delete');
+    await walkWays({ page, context, mock, screen, tell, desktop: look.desktop });
     // Administration.
     await go('/admin');
     await see('.row');

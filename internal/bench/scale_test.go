@@ -1,0 +1,108 @@
+//go:build scale
+
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	sizes  = flag.String("nodes", "2000,10000", "how many nodes, in growing order")
+	rounds = flag.Int("rounds", 3, "restarts of the gateway, with the first number of nodes")
+	settle = flag.Duration("settle", 4*time.Minute, "how long nodes are idle before memory is read")
+)
+
+// What is to be reached.
+const (
+	mostPerNode = 112 << 10
+	mostRestart = 5 * time.Second
+)
+
+func TestScale(t *testing.T) {
+	r := &report{}
+	w := newTown(t)
+	empty := w.rest(*settle / 2)
+	rows := []string{fmt.Sprintf("0 | | %.1f | | %.2f", mib(empty.memory), empty.cpu)}
+	var restarts []restarted
+	for i, text := range strings.Split(*sizes, ",") {
+		count, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.grow(count)
+		fresh := pss(family(w.Gateway.PID()))
+		idle := w.rest(*settle)
+		each := float64(idle.memory-empty.memory) / float64(count)
+		rows = append(rows, fmt.Sprintf("%d | %d | %.1f (%.1f when the last had come) | %.1f KiB | %.1f", count, w.overQUIC(), mib(idle.memory), mib(fresh), each/1024, idle.cpu))
+		t.Log(rows[len(rows)-1])
+		r.goal(fmt.Sprintf("memory of the gateway for each of %d idle nodes", count), fmt.Sprintf("≤ %d KiB", mostPerNode>>10), "%.0f KiB", each/1024)
+		if i == 0 {
+			restarts = w.restarts(*rounds)
+		}
+	}
+	slowest := time.Duration(0)
+	for _, back := range restarts {
+		slowest = max(slowest, back.all)
+	}
+	r.goal("gateway killed and started 0.5 s later: all nodes are back", "≤ "+mostRestart.String(), "%s", seconds(slowest))
+	r.section("Idle nodes", fmt.Sprintf("Simulated nodes: the real keeper, QUIC link and handshake of each, an event stream with one scanner and a heartbeat of 64 bytes every "+
+		"two seconds; %d in a process and behind one address. The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, *settle, cpuOver))
+	r.table("nodes | of these over QUIC | MiB | a node | CPU %", rows...)
+	r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
+		"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")
+	table := []string{}
+	for _, back := range restarts {
+		table = append(table, back.String())
+	}
+	r.table("gateway answers | first node | half | 99 % | all | CPU of gateway + nodes | load before | job under way", table...)
+	r.write(t, fmt.Sprintf(`# Scale
+
+Written by `+"`make scale`"+` on %s, %d cores, %s, load %s at the end. How many nodes one gateway carries, and how soon they are back.
+`, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH, load()))
+}
+
+// cpuOver is how long processor time is measured.
+const cpuOver = 30 * time.Second
+
+// idle is what the gateway needs while nothing happens.
+type idle struct {
+	memory int64   // bytes
+	cpu    float64 // percent of one core
+}
+
+// rest waits until what was set up is forgotten, then measures.
+func (w *town) rest(settle time.Duration) idle {
+	w.t.Helper()
+	pids := family(w.Gateway.PID())
+	pause(w.t, settle-cpuOver)
+	before := cpu(pids)
+	pause(w.t, cpuOver)
+	spent := cpu(pids) - before
+	return idle{memory: pss(pids), cpu: 100 * spent.Seconds() / cpuOver.Seconds()}
+}
+
+// pause lets time pass: idleness is what is measured.
+func pause(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// load is the machine's load over the last minute: other work slows what is measured.
+func load() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(b), " ")
+	return one
+}

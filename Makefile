@@ -13,9 +13,9 @@ GO_SRC   := $(wildcard $(shell git ls-files -co --exclude-standard '*.go' go.mod
 # What the tests need beside Go and Node (Debian package names).
 TEST_PACKAGES := libsane1 libsane-common sane-utils libjpeg62-turbo chromium qpdf poppler-utils openssl \
                  iproute2 iptables libnss3-tools gcc libc6-dev procps curl \
-                 avahi-daemon avahi-utils dbus python3-zeroconf sane-airscan util-linux
+                 avahi-daemon avahi-utils dbus python3-zeroconf sane-airscan util-linux conntrack firefox-esr
 
-.PHONY: help run build test check lint bench fuzz generate clean deps unit web-test web-browser e2e
+.PHONY: help run build test check lint bench roads scale fuzz generate clean deps unit web-test web-browser e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -76,7 +76,7 @@ check: lint ## formatting, vet, static checks, generated code is current
 	before=$$(sum); $(MAKE) -s generate; [ "$$before" = "$$(sum)" ] || { echo "generated code was stale; it is current now: commit it"; exit 1; }
 
 lint: web/node_modules/.installed ## go vet, staticcheck, TypeScript
-	go vet ./... && go vet -tags e2e ./internal/e2e/...
+	go vet ./... && go vet -tags e2e ./internal/e2e/... && go vet -tags bench,scale ./internal/bench
 	go tool staticcheck ./...
 	npm run check --prefix web --silent
 
@@ -84,9 +84,17 @@ generate: web/node_modules/.installed ## Go and TypeScript types from proto/open
 	go generate ./proto/...
 	npm run generate --prefix web --silent
 
-bench: build ## the benchmarks of docs/benchmarks.md, all sides interleaved in one run
+PART ?= .
+bench: build ## the benchmarks of docs/benchmarks.md, all sides interleaved in one run; PART=relaying for that part alone
 	@$(call install,$(TEST_PACKAGES) gcc libc6-dev libsane-dev)
-	go test -tags bench -count 1 -timeout 40m -v ./internal/bench -args -out $(CURDIR)/docs/benchmarks.md
+	go test -tags bench -count 1 -timeout 60m -v -run '^TestBenchmarks$$/$(PART)' ./internal/bench -args -out $(CURDIR)/docs/benchmarks.md
+
+roads: build ## each direct road and the relay cut in mid-page fifty times (as root, 15 minutes)
+	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -E env PATH=$$PATH"; \
+	$$sudo go test -tags e2e -count 1 -timeout 40m -run '^TestRoads$$' -v ./internal/e2e -rounds 50
+
+scale: build ## how many nodes a gateway carries, and how soon they are back: docs/scale.md (25 minutes)
+	go test -tags scale -count 1 -timeout 60m -v -run '^TestScale$$' ./internal/bench -args -out $(CURDIR)/docs/scale.md
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME (20s)

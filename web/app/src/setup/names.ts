@@ -53,6 +53,7 @@ export const names: Record<string, { en: string; de: string; text: string }> = {
   '[escl] Allow': { en: 'Only for these networks', de: 'Nur für diese Netzwerke', text: 'Wer darf, wie 192.168.1.0/24; leer: Computer der Netzwerke, in denen dieser ist' },
   '[escl] Present': { en: 'Scanners of others to show here', de: 'Fremde Scanner, die hier gezeigt werden', text: 'Scanner anderer Knoten, die dieser um sich herum zeigt; das Gateway muss es erlauben' },
   'Encryption': { en: 'Encryption end to end', de: 'Verschlüsselung Ende zu Ende', text: 'Ob Seiten nur für den Browser verschlüsselt durch das Gateway gehen, der sie gescannt hat: preferred bittet Browser darum, required weist alles andere ab' },
+  'HTTP3': { en: 'Tell browsers of HTTP/3', de: 'Browsern von HTTP/3 sagen', text: 'Browser sollen über HTTP/3 (UDP) kommen; beantwortet wird es in jedem Fall, und es braucht mehr vom Prozessor als HTTP/2' },
   '[roads] Direct': { en: 'Direct connections of browsers', de: 'Direkte Verbindungen von Browsern', text: 'Browser, für die ein Gateway bürgt, dürfen Seiten direkt bei seinen Knoten holen, über UDP; ein Knoten ohne Gateway öffnet nichts' },
   '[roads] WebRTCPort': { en: 'Port for WebRTC', de: 'Port für WebRTC', text: 'UDP eines Knotens für WebRTC; WebTransport hat den UDP-Port mit der Nummer von HTTPSPort' },
   '[roads] STUN': { en: 'STUN servers', de: 'STUN-Server', text: 'Server, vom Gateway genannt, die Browsern und Knoten hinter NAT ihre eigene Adresse sagen; leer: nur der des Gateways, wo [turn] Enable an ist' },

@@ -54,7 +54,7 @@ endef
 
 unit: build ## Go tests of every package, with the race detector where it pays
 	go test ./...
-	CGO_ENABLED=1 go test -race $(RACE_PACKAGES)
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACE_PACKAGES)
 
 RACE_PACKAGES := ./node/... ./gateway/... ./relay/... ./discovery/... ./internal/access/...
 

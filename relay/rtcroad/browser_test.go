@@ -87,7 +87,7 @@ type channel interface {
 
 // engine is how the browsers of tests are set up.
 func engine() webrtc.SettingEngine {
-	e := webrtc.SettingEngine{LoggerFactory: loggers{discard}}
+	e := webrtc.SettingEngine{LoggerFactory: loggers(discard)}
 	e.DetachDataChannels()
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetIPFilter(net.IP.IsLoopback)

@@ -68,7 +68,7 @@ func lossyMux(t testing.TB, loss float64) (ice.UDPMux, *lossy) {
 		t.Fatal(err)
 	}
 	wire := &lossy{PacketConn: socket, random: rand.New(rand.NewPCG(1, 2)), loss: loss}
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: wire, Logger: logger{discard}})
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: wire, Logger: loggers(discard).NewLogger("")})
 	t.Cleanup(func() { mux.Close() })
 	return loopbackMux{mux}, wire
 }

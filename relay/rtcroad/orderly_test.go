@@ -39,7 +39,7 @@ func joinOrderly(t testing.TB, r *Road, loss float64) *orderly {
 	}
 	mux, _ := lossyMux(t, loss)
 	agent, err := ice.NewAgentWithOptions(ice.WithUDPMux(mux), ice.WithNetworkTypes([]ice.NetworkType{ice.NetworkTypeUDP4}),
-		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled), ice.WithLoggerFactory(loggers{discard}))
+		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled), ice.WithLoggerFactory(loggers(discard)))
 	must(err)
 	t.Cleanup(func() { agent.GracefulClose() })
 	candidates, err := (&peer{agent: agent}).gather(ctx)
@@ -70,11 +70,11 @@ func joinOrderly(t testing.TB, r *Road, loss float64) *orderly {
 	node := &peer{offer: &offer{fingerprint: strings.TrimPrefix(of("fingerprint"), "sha-256 ")}}
 	secure, err := dtls.ServerWithOptions(dtlsnet.PacketConnFromConn(way), way.RemoteAddr(), dtls.WithCertificates(pair),
 		dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithVerifyPeerCertificate(node.verify),
-		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM), dtls.WithLoggerFactory(loggers{discard}))
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM), dtls.WithLoggerFactory(loggers(discard)))
 	must(err)
 	must(secure.HandshakeContext(ctx))
 	b := &orderly{browser: &browser{window: true, done: make(chan struct{})}, resets: newResets(secure)}
-	b.sctp, err = sctp.ClientWithOptions(sctp.WithNetConn(b.resets), sctp.WithMTU(mtu), sctp.WithEnableZeroChecksum(true), sctp.WithLoggerFactory(loggers{discard}))
+	b.sctp, err = sctp.ClientWithOptions(sctp.WithNetConn(b.resets), sctp.WithMTU(mtu), sctp.WithEnableZeroChecksum(true), sctp.WithLoggerFactory(loggers(discard)))
 	must(err)
 	t.Cleanup(func() {
 		close(b.done)

@@ -47,7 +47,7 @@ func (r *Road) newPeer(o *offer) (*peer, error) {
 		ice.WithDisconnectedTimeout(r.timing.lost/2),
 		ice.WithFailedTimeout(r.timing.lost/2),
 		ice.WithKeepaliveInterval(r.timing.lost/5),
-		ice.WithLoggerFactory(loggers{r.log}),
+		ice.WithLoggerFactory(loggers(r.log)),
 	)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (p *peer) connect(ctx context.Context, r *Road) error {
 		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
 		// No media goes this way, but browsers look for an agreement.
 		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
-		dtls.WithLoggerFactory(loggers{r.log}),
+		dtls.WithLoggerFactory(loggers(r.log)),
 	)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (p *peer) connect(ctx context.Context, r *Road) error {
 		// A browser that does not offer it too gets checksums (RFC 9653).
 		sctp.WithEnableZeroChecksum(true),
 		sctp.WithRTOMax(float64(lossTimeout.Milliseconds())),
-		sctp.WithLoggerFactory(loggers{r.log}),
+		sctp.WithLoggerFactory(loggers(r.log)),
 	)
 	if !stop() && err == nil {
 		err = ctx.Err()

@@ -155,7 +155,7 @@ func (r *Road) Listen() error {
 	}
 	r.socket = socket
 	r.mux = &mux{
-		UDPMuxDefault: ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: loggers{r.log}.NewLogger("mux")}),
+		UDPMuxDefault: ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: loggers(r.log).NewLogger("mux")}),
 		addresses:     r.addresses,
 	}
 	return nil

@@ -1,7 +1,6 @@
 package turnserver
 
 import (
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -101,23 +100,10 @@ func (w *watched) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// loggers gives pion loggers. What it warns of is a client's doing.
-type loggers struct{ log *slog.Logger }
-
-func (l loggers) NewLogger(scope string) logging.LeveledLogger {
-	return logger{l.log.With("scope", scope)}
+// loggers gives pion's packages loggers. What they warn of is a client's doing.
+func loggers(log *slog.Logger) logging.LoggerFactory {
+	return &logging.DefaultLoggerFactory{
+		Writer:          slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer(),
+		DefaultLogLevel: logging.LogLevelWarn, ScopeLevels: map[string]logging.LogLevel{},
+	}
 }
-
-type logger struct{ log *slog.Logger }
-
-func (logger) Trace(string)          {}
-func (logger) Tracef(string, ...any) {}
-func (logger) Debug(string)          {}
-func (logger) Debugf(string, ...any) {}
-func (logger) Info(string)           {}
-func (logger) Infof(string, ...any)  {}
-
-func (l logger) Warn(text string)               { l.log.Debug("turn", "text", text) }
-func (l logger) Warnf(format string, a ...any)  { l.Warn(fmt.Sprintf(format, a...)) }
-func (l logger) Error(text string)              { l.Warn(text) }
-func (l logger) Errorf(format string, a ...any) { l.Warnf(format, a...) }

@@ -42,7 +42,7 @@ func TestRoadThroughRelay(t *testing.T) {
 				}
 			})
 
-			engine := webrtc.SettingEngine{LoggerFactory: loggers{s.log}}
+			engine := webrtc.SettingEngine{LoggerFactory: loggers(s.log)}
 			engine.SetIncludeLoopbackCandidate(true)
 			engine.SetRelayAcceptanceMinWait(0)
 			engine.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})

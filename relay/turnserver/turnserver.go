@@ -174,7 +174,7 @@ func (s *Server) Listen() error {
 	}
 	s.running.Add(1) // until udp is closed
 	s.turn, err = turn.NewServer(turn.ServerConfig{
-		Realm: s.config.Realm, AuthHandler: s.authenticate, QuotaHandler: s.quota, LoggerFactory: loggers{s.log},
+		Realm: s.config.Realm, AuthHandler: s.authenticate, QuotaHandler: s.quota, LoggerFactory: loggers(s.log),
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn: &watched{PacketConn: udp, end: sync.OnceFunc(s.running.Done)}, RelayAddressGenerator: allocator{s}, PermissionHandler: permission,
 		}},

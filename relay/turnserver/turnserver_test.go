@@ -67,7 +67,7 @@ func client(t *testing.T, s *Server, network, username, password string) *turn.C
 	}
 	c, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: conn,
-		Username: username, Password: password, LoggerFactory: loggers{s.log},
+		Username: username, Password: password, LoggerFactory: loggers(s.log),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/token"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -53,7 +54,7 @@ func NewGrant(c Caller, node string, out *http.Request, now time.Time, actions .
 // Sign makes the value of HeaderGrant. The grant is the signer's whatever Gateway says.
 func (g Grant) Sign(gateway *identity.Identity) string {
 	g.Gateway = gateway.Pin()
-	return sign(gateway, grantPurpose, g.Node, g)
+	return token.Sign(gateway, grantPurpose, g.Node, g)
 }
 
 // caller is who the node takes the request to be from. A gateway's subjects have a
@@ -91,5 +92,5 @@ const timePurpose = "platen-time/1"
 // TimeToken is the gateway's clock, signed for one node: the member time of the hello
 // that begins a link. The node judges grants by it (GrantVerifier.SetClock).
 func TimeToken(gateway *identity.Identity, node string, now time.Time) string {
-	return sign(gateway, timePurpose, node, timeClaims{now.UTC()})
+	return token.Sign(gateway, timePurpose, node, timeClaims{now.UTC()})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/token"
 )
 
 // What the hello of a link holds beside the time, each signed by the gateway for one node.
@@ -20,17 +21,17 @@ type sequenceClaims struct {
 // SequenceToken is the number of a link. The node stores it and gives it back with its
 // next link: of two machines with the same key one gives back an old number.
 func SequenceToken(gateway *identity.Identity, node string, number int64) string {
-	return sign(gateway, sequencePurpose, node, sequenceClaims{number})
+	return token.Sign(gateway, sequencePurpose, node, sequenceClaims{number})
 }
 
 // SequenceIn reads a sequence token of the gateway with this pin for the node.
-func SequenceIn(token, pin, node string) (number int64, err error) {
+func SequenceIn(text, pin, node string) (number int64, err error) {
 	var c sequenceClaims
-	if err := open(token, pin, sequencePurpose, node, &c); err != nil {
+	if err := token.Open(text, pin, sequencePurpose, node, &c); err != nil {
 		return 0, err
 	}
 	if c.Number <= 0 {
-		return 0, fmt.Errorf("%w: a number below one", errToken)
+		return 0, fmt.Errorf("%w: a number below one", token.ErrInvalid)
 	}
 	return c.Number, nil
 }
@@ -44,24 +45,24 @@ type NextKey struct {
 // NextKeyToken announces a gateway's next key to a node.
 func NextKeyToken(gateway *identity.Identity, node string, next NextKey) string {
 	next.From = next.From.UTC()
-	return sign(gateway, nextKeyPurpose, node, next)
+	return token.Sign(gateway, nextKeyPurpose, node, next)
 }
 
 // NextKeyIn reads an announcement of the gateway with this pin for the node.
-func NextKeyIn(token, pin, node string) (NextKey, error) {
+func NextKeyIn(text, pin, node string) (NextKey, error) {
 	var next NextKey
-	if err := open(token, pin, nextKeyPurpose, node, &next); err != nil {
+	if err := token.Open(text, pin, nextKeyPurpose, node, &next); err != nil {
 		return NextKey{}, err
 	}
 	if next.From.IsZero() || !isPin(next.Pin) {
-		return NextKey{}, fmt.Errorf("%w: no key, or no time", errToken)
+		return NextKey{}, fmt.Errorf("%w: no key, or no time", token.ErrInvalid)
 	}
 	return next, nil
 }
 
 // TimeIn is the gateway's clock in a time token, for what is not a grant.
-func TimeIn(token, pin, node string) (time.Time, error) {
+func TimeIn(text, pin, node string) (time.Time, error) {
 	var c timeClaims
-	err := open(token, pin, timePurpose, node, &c)
+	err := token.Open(text, pin, timePurpose, node, &c)
 	return c.Time, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/token"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -58,7 +59,7 @@ func NewRoadGrant(c Caller, node string, pages []string, actions map[string][]sc
 // Sign makes the token. The grant is the signer's whatever Gateway says.
 func (g RoadGrant) Sign(gateway *identity.Identity) string {
 	g.Gateway = gateway.Pin()
-	return sign(gateway, roadPurpose, g.Node, g)
+	return token.Sign(gateway, roadPurpose, g.Node, g)
 }
 
 // From reports whether the grant is for pages of this origin.
@@ -87,11 +88,11 @@ func (g RoadGrant) caller(max api.Role) Caller {
 // VerifyRoad judges a grant that is to open a road or to keep one open, and says for how
 // long it is good from now on. Errors are GrantInvalid, GrantExpired, OriginNotAllowed or
 // Unavailable.
-func (v *GrantVerifier) VerifyRoad(ctx context.Context, token string) (g RoadGrant, left time.Duration, err error) {
+func (v *GrantVerifier) VerifyRoad(ctx context.Context, text string) (g RoadGrant, left time.Duration, err error) {
 	v.mu.Lock()
 	gateway, first := v.gateway, v.first
 	v.mu.Unlock()
-	if err := openUpTo(MaxRoadGrant, token, gateway, roadPurpose, v.node, &g); err != nil {
+	if err := token.OpenUpTo(MaxRoadGrant, text, gateway, roadPurpose, v.node, &g); err != nil {
 		return RoadGrant{}, 0, problem.New(problem.GrantInvalid, "%v.", err)
 	}
 	if err := v.coversRoad(g, gateway); err != nil {

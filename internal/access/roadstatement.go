@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/token"
 )
 
 const (
@@ -35,32 +36,32 @@ func (s RoadStatement) Sign(node *identity.Identity, now time.Time) string {
 	if len(s.WebTransport) > maxStatementRoads {
 		s.WebTransport = slices.Clone(s.WebTransport[:maxStatementRoads])
 	}
-	return sign(node, statementPurpose, s.Node, s)
+	return token.Sign(node, statementPurpose, s.Node, s)
 }
 
 // RoadStatementIn reads a statement as a browser does, which knows nothing of the node but
 // its ID: the key that signed must be the node's first one, or follow from it by the
 // changes in chain.
-func RoadStatementIn(token string, chain []string, node string, now time.Time) (RoadStatement, error) {
-	key, err := signerOf(maxToken, token)
+func RoadStatementIn(text string, chain []string, node string, now time.Time) (RoadStatement, error) {
+	key, err := token.SignerUpTo(token.Max, text)
 	if err != nil {
 		return RoadStatement{}, err
 	}
 	if id, err := identity.ParseChain(key, chain); err != nil || id != node {
-		return RoadStatement{}, fmt.Errorf("%w: signed by a key that is not the node's", errToken)
+		return RoadStatement{}, fmt.Errorf("%w: signed by a key that is not the node's", token.ErrInvalid)
 	}
 	var s RoadStatement
-	if err := open(token, identity.PinOf(key), statementPurpose, node, &s); err != nil {
+	if err := token.Open(text, identity.PinOf(key), statementPurpose, node, &s); err != nil {
 		return RoadStatement{}, err
 	}
 	life := s.Expires.Sub(s.IssuedAt)
 	switch {
 	case s.Node != node:
-		return RoadStatement{}, fmt.Errorf("%w: of another node", errToken)
+		return RoadStatement{}, fmt.Errorf("%w: of another node", token.ErrInvalid)
 	case life <= 0 || life > maxStatementLife || s.IssuedAt.After(now.Add(clockSkew)):
-		return RoadStatement{}, fmt.Errorf("%w: its time is not possible", errToken)
+		return RoadStatement{}, fmt.Errorf("%w: its time is not possible", token.ErrInvalid)
 	case !now.Before(s.Expires.Add(clockSkew)):
-		return RoadStatement{}, fmt.Errorf("%w: it has run out", errToken)
+		return RoadStatement{}, fmt.Errorf("%w: it has run out", token.ErrInvalid)
 	}
 	return s, nil
 }

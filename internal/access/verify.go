@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platen-scan/platen/internal/token"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 )
@@ -63,7 +64,7 @@ func (v *GrantVerifier) SetClock(timeToken string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var c timeClaims
-	if err := open(timeToken, v.gateway, timePurpose, v.node, &c); err != nil {
+	if err := token.Open(timeToken, v.gateway, timePurpose, v.node, &c); err != nil {
 		return problem.New(problem.GrantInvalid, "The gateway's time: %v.", err).At("time")
 	}
 	if c.Time.IsZero() {
@@ -78,12 +79,12 @@ func (v *GrantVerifier) SetClock(timeToken string) error {
 
 // Verify judges the grant that came with a request for the escaped path. Errors are
 // GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
-func (v *GrantVerifier) Verify(ctx context.Context, token, method, path string) (Grant, error) {
+func (v *GrantVerifier) Verify(ctx context.Context, text, method, path string) (Grant, error) {
 	v.mu.Lock()
 	gateway, first := v.gateway, v.first
 	v.mu.Unlock()
 	var g Grant
-	if err := open(token, gateway, grantPurpose, v.node, &g); err != nil {
+	if err := token.Open(text, gateway, grantPurpose, v.node, &g); err != nil {
 		return Grant{}, problem.New(problem.GrantInvalid, "%v.", err)
 	}
 	if err := v.covers(g, gateway, method, path); err != nil {

@@ -26,7 +26,7 @@ var libraries = []struct {
 	{"github.com/nats-io", []string{"gateway/state"}},
 	{"github.com/ebitengine/purego", []string{"node/driver/sane", "node/imaging/turbo"}},
 	{"modernc.org/sqlite", []string{"node/pagestore"}},
-	{"aidanwoods.dev/go-paseto", []string{"internal/access", "internal/license"}},
+	{"aidanwoods.dev/go-paseto", []string{"internal/token"}},
 	{"gopkg.in/ini.v1", []string{"internal/config"}},
 	{"github.com/rs/cors", []string{"internal/access"}}, // the oracle of its tests
 	{"github.com/coreos/go-oidc", []string{"internal/access/openid"}},

@@ -109,7 +109,7 @@ func (b *base) describe(ctx context.Context, of service) setup.State {
 	paths := config.PathsIn(b.data)
 	st := setup.State{
 		Name: b.name, Version: version.String(), Started: b.started, Running: true,
-		Licence: api.SetupLicenceFree, Fault: b.faults.Last(),
+		Licence: api.LicenseModeOpen, Fault: b.faults.Last(),
 		Paths: []api.SetupPath{
 			{Name: api.SetupPathNameConfiguration, Path: b.configFile()}, {Name: api.SetupPathNameData, Path: b.data},
 			{Name: api.SetupPathNameStorage, Path: paths.Storage}, {Name: api.SetupPathNameSpool, Path: paths.Spool},

@@ -40,6 +40,9 @@ type Caller struct {
 	Groups  []string        // of the user
 	Role    api.Role        // never more than the road allows
 	Origin  string          // of a foreign web page, checked; "" for this end's own page and for programs
+	Terms   Terms           // licence that the session of a foreign page goes by
+	Client  string          // what its browser calls itself; over a link what the gateway calls it (license.ClientHash)
+	Permit  string          // on RoadLink: digest of the licence's permit beside the grant; "": there is none
 	Road    Road
 	Address string        // of the peer, without its port; "" over a link
 	Gateway string        // pin of the gateway that vouches for the caller; "" without one

@@ -30,6 +30,8 @@ type Grant struct {
 	Name    string   `json:"name,omitempty"` // of the user, for people
 	Role    api.Role `json:"role"`
 	Origin  string   `json:"origin,omitempty"` // foreign web origin; "" for the gateway's own page and for programs
+	Client  string   `json:"client,omitempty"` // what licences call its browser; "": it has not named itself
+	Permit  string   `json:"permit,omitempty"` // digest of the licence's permit beside the grant; "": there is none
 	Method  string   `json:"method"`
 	Path    string   `json:"path"`          // escaped, without query
 	Job     string   `json:"job,omitempty"` // the job that the path is of; "" if of none
@@ -62,6 +64,7 @@ func (g Grant) Sign(gateway *identity.Identity) string {
 func (g Grant) caller(max api.Role) Caller {
 	c := gatewaysCaller(g.Gateway, g.Subject, g.Session)
 	c.Name, c.Role, c.Origin, c.Road, c.Actions = g.Name, lower(g.Role, max), g.Origin, RoadLink, g.Actions
+	c.Client, c.Permit = g.Client, g.Permit
 	return c
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	Place func(scanner string) (node string, labels []string)
 	// Providers are further ways to sign in, as OpenID Connect and passkeys.
 	Providers []Provider
+	// License judges the licences of foreign pages' sessions; nil: none is asked for.
+	License Licenser
 	// Audit keeps a record of what the routes with an Audit action did; nil: nothing does.
 	Audit Auditor
 	// HSTS reports whether browsers shall insist on HTTPS for the name of this connection;

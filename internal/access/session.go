@@ -36,6 +36,8 @@ type session struct {
 	Origin  string          `json:"origin,omitempty"` // the foreign web page that it works for; "": none
 	By      string          `json:"by,omitempty"`     // who made an API token
 	Bearer  bool            `json:"bearer,omitempty"`
+	Terms   Terms           `json:"terms,omitzero"`   // of a foreign page
+	Client  string          `json:"client,omitempty"` // what its browser calls itself
 	Hash    []byte          `json:"hash"`
 	Created time.Time       `json:"created"`
 	Seen    time.Time       `json:"seen,omitzero"`
@@ -95,7 +97,7 @@ func (g *Guard) callerOf(ctx context.Context, token string, bearer bool, origin 
 
 // speaksFor is the caller that a session stands for, with what its user may now.
 func (g *Guard) speaksFor(ctx context.Context, s session) (Caller, error) {
-	c := Caller{Session: s.ID, Kind: s.Kind, Subject: s.Subject, Role: s.Role, Origin: s.Origin}
+	c := Caller{Session: s.ID, Kind: s.Kind, Subject: s.Subject, Role: s.Role, Origin: s.Origin, Terms: s.Terms, Client: s.Client}
 	if s.User == "" {
 		return c, nil
 	}

@@ -103,12 +103,16 @@ func (g *Guard) postSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Device = cmp.Or(s.Device, strings.TrimSpace(body.Device)) // of a device grant the name that was allowed
 	s.Origin, s.Bearer = c.Origin, body.Bearer || c.Origin != ""
+	licensed, err := g.license(ctx, &s, body)
+	if err != nil {
+		return err
+	}
 	s, token, err := g.createSession(ctx, s)
 	if err != nil {
 		return err
 	}
 	answer := g.describeSession(ctx, s)
-	answer.Check = check
+	answer.Check, answer.License = check, licensed
 	if s.Bearer {
 		answer.Token = token
 	} else {

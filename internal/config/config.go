@@ -30,6 +30,10 @@ type Config struct {
 	ESCL    ESCL    `ini:"escl"`
 	Roads   Roads   `ini:"roads"`
 	TURN    TURN    `ini:"turn"`
+	License License `ini:"license"`
+
+	Tracking Tracking `ini:"tracking"`
+	Alerts   Alerts   `ini:"alerts"`
 }
 
 // The tags of a field: ini is the key; legacy keys may stand before the first section;
@@ -151,6 +155,35 @@ type TURN struct {
 	Port       int    `ini:"Port" default:"3478" unit:"port" doc:"Its port, UDP and TCP"`
 	Address    string `ini:"Address" unit:"IP address" doc:"The address that browsers and nodes reach it at; empty: the network's"`
 	RelayPorts string `ini:"RelayPorts" default:"49160-49200" unit:"ports from-to" doc:"UDP ports that it passes packets on by: one for each browser at a time"`
+}
+
+// License is section [license]: whose licences are taken at this end, and which it has.
+type License struct {
+	Vendors       []string `ini:"Vendors" hot:"yes" opens:"yes" unit:"pins" doc:"Keys of the vendors whose licences are taken here; empty: nobody's, and none is asked for"`
+	ProductKey    string   `ini:"ProductKey" legacy:"yes" hot:"yes" opens:"yes" unit:"keys with ;" doc:"The licence, or several with semicolons; never together with HandshakeCode"`
+	HandshakeCode string   `ini:"HandshakeCode" legacy:"yes" hot:"yes" opens:"yes" unit:"ORG-CODE" doc:"Organisation and code, by which the licence tracking server finds the licence"`
+	Servers       []string `ini:"Servers" opens:"yes" unit:"host:port#pin" doc:"The licence tracking server, and its standby after it; empty: a gateway is its own, and a node asks its gateway"`
+}
+
+// Tracking is section [tracking]: a licence tracking server by itself, platen lts.
+type Tracking struct {
+	Name           string   `ini:"Name" doc:"What people see; empty: the computer's name"`
+	Port           int      `ini:"Port" default:"18643" unit:"port" doc:"HTTPS: browsers, gateways and nodes"`
+	Names          []string `ini:"Names" hot:"yes" opens:"yes" unit:"host names" doc:"Names beside its addresses by which it is reached, with a port if another one is forwarded here"`
+	EnableWebSetup bool     `ini:"EnableWebSetup" hot:"yes" opens:"yes" default:"FALSE" doc:"The page for setting this server up, on ports of its own; administrators sign in to it"`
+	SetupHTTPPort  int      `ini:"SetupHTTPPort" hot:"yes" default:"18645" unit:"port" doc:"HTTP of the setup page, on loopback"`
+	SetupHTTPSPort int      `ini:"SetupHTTPSPort" hot:"yes" default:"18646" unit:"port" doc:"HTTPS of the setup page for other devices"`
+	Standby        string   `ini:"Standby" opens:"yes" unit:"a pin" doc:"Key of the server that may copy all of this one's state, to stand in for it"`
+	Main           string   `ini:"Main" unit:"host:port#pin" doc:"The server that this one stands in for; empty: it is the main one"`
+}
+
+// Alerts is section [alerts]: how a licence tracking server sends mail. To whom, and when, is set on its page.
+type Alerts struct {
+	SMTP     string `ini:"SMTP" opens:"yes" unit:"host:port" doc:"The mail server; empty: no mail is sent"`
+	Security string `ini:"Security" default:"starttls" unit:"starttls, tls or none" doc:"How the connection to it is encrypted; none only within a network that you trust"`
+	From     string `ini:"From" unit:"an address" doc:"The sender; empty: platen@ and this computer's name"`
+	User     string `ini:"User" doc:"For signing in at the mail server; empty: without"`
+	Password string `ini:"Password" secret:"yes" doc:"Its password"`
 }
 
 // Ports are the first and the last of RelayPorts.

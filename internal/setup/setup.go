@@ -72,7 +72,7 @@ type State struct {
 	Ports           []api.SetupPort // that are open, or should be
 	Gateway         api.SetupGateway
 	Shared          []api.SetupShared // by eSCL
-	Licence         api.SetupLicence
+	Licence         api.LicenseMode
 }
 
 // Certificates are those of this end: *certs.Store.

@@ -14,8 +14,33 @@ import (
 	"strings"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 	"github.com/platen-scan/platen/proto/scan"
 )
+
+// Defines values for AlertType.
+const (
+	AlertTypeExpiry      AlertType = "expiry"
+	AlertTypeTest        AlertType = "test"
+	AlertTypeUnreachable AlertType = "unreachable"
+	AlertTypeUsage       AlertType = "usage"
+)
+
+// Valid indicates whether the value is a known member of the AlertType enum.
+func (e AlertType) Valid() bool {
+	switch e {
+	case AlertTypeExpiry:
+		return true
+	case AlertTypeTest:
+		return true
+	case AlertTypeUnreachable:
+		return true
+	case AlertTypeUsage:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for AllowedOriginSource.
 const (
@@ -53,6 +78,57 @@ func (e AuditRecordResult) Valid() bool {
 	case AuditRecordResultOk:
 		return true
 	case AuditRecordResultRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BarcodeFormat.
+const (
+	BarcodeFormatAztec      BarcodeFormat = "aztec"
+	BarcodeFormatCodabar    BarcodeFormat = "codabar"
+	BarcodeFormatCode128    BarcodeFormat = "code128"
+	BarcodeFormatCode39     BarcodeFormat = "code39"
+	BarcodeFormatCode93     BarcodeFormat = "code93"
+	BarcodeFormatDataMatrix BarcodeFormat = "data-matrix"
+	BarcodeFormatEan13      BarcodeFormat = "ean13"
+	BarcodeFormatEan8       BarcodeFormat = "ean8"
+	BarcodeFormatItf        BarcodeFormat = "itf"
+	BarcodeFormatPdf417     BarcodeFormat = "pdf417"
+	BarcodeFormatQr         BarcodeFormat = "qr"
+	BarcodeFormatUpca       BarcodeFormat = "upca"
+	BarcodeFormatUpce       BarcodeFormat = "upce"
+)
+
+// Valid indicates whether the value is a known member of the BarcodeFormat enum.
+func (e BarcodeFormat) Valid() bool {
+	switch e {
+	case BarcodeFormatAztec:
+		return true
+	case BarcodeFormatCodabar:
+		return true
+	case BarcodeFormatCode128:
+		return true
+	case BarcodeFormatCode39:
+		return true
+	case BarcodeFormatCode93:
+		return true
+	case BarcodeFormatDataMatrix:
+		return true
+	case BarcodeFormatEan13:
+		return true
+	case BarcodeFormatEan8:
+		return true
+	case BarcodeFormatItf:
+		return true
+	case BarcodeFormatPdf417:
+		return true
+	case BarcodeFormatQr:
+		return true
+	case BarcodeFormatUpca:
+		return true
+	case BarcodeFormatUpce:
 		return true
 	default:
 		return false
@@ -122,6 +198,111 @@ func (e CertificateState) Valid() bool {
 	case CertificateStateSoon:
 		return true
 	case CertificateStateUrgent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenseClock.
+const (
+	LicenseClockGood    LicenseClock = "good"
+	LicenseClockSuspect LicenseClock = "suspect"
+)
+
+// Valid indicates whether the value is a known member of the LicenseClock enum.
+func (e LicenseClock) Valid() bool {
+	switch e {
+	case LicenseClockGood:
+		return true
+	case LicenseClockSuspect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenseKeyPeriod.
+const (
+	LicenseKeyPeriodDay   LicenseKeyPeriod = "day"
+	LicenseKeyPeriodMonth LicenseKeyPeriod = "month"
+	LicenseKeyPeriodYear  LicenseKeyPeriod = "year"
+)
+
+// Valid indicates whether the value is a known member of the LicenseKeyPeriod enum.
+func (e LicenseKeyPeriod) Valid() bool {
+	switch e {
+	case LicenseKeyPeriodDay:
+		return true
+	case LicenseKeyPeriodMonth:
+		return true
+	case LicenseKeyPeriodYear:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LicenseMode.
+const (
+	LicenseModeFree     LicenseMode = "free"
+	LicenseModeLicensed LicenseMode = "licensed"
+	LicenseModeOpen     LicenseMode = "open"
+)
+
+// Valid indicates whether the value is a known member of the LicenseMode enum.
+func (e LicenseMode) Valid() bool {
+	switch e {
+	case LicenseModeFree:
+		return true
+	case LicenseModeLicensed:
+		return true
+	case LicenseModeOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Module.
+const (
+	ModuleBarcode       Module = "barcode"
+	ModuleOcr           Module = "ocr"
+	ModulePdfRasterizer Module = "pdf-rasterizer"
+)
+
+// Valid indicates whether the value is a known member of the Module enum.
+func (e Module) Valid() bool {
+	switch e {
+	case ModuleBarcode:
+		return true
+	case ModuleOcr:
+		return true
+	case ModulePdfRasterizer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PageTextOrientation.
+const (
+	PageTextOrientationN0   PageTextOrientation = 0
+	PageTextOrientationN180 PageTextOrientation = 180
+	PageTextOrientationN270 PageTextOrientation = 270
+	PageTextOrientationN90  PageTextOrientation = 90
+)
+
+// Valid indicates whether the value is a known member of the PageTextOrientation enum.
+func (e PageTextOrientation) Valid() bool {
+	switch e {
+	case PageTextOrientationN0:
+		return true
+	case PageTextOrientationN180:
+		return true
+	case PageTextOrientationN270:
+		return true
+	case PageTextOrientationN90:
 		return true
 	default:
 		return false
@@ -208,8 +389,9 @@ func (e ServiceProduct) Valid() bool {
 
 // Defines values for ServiceRole.
 const (
-	ServiceRoleGateway ServiceRole = "gateway"
-	ServiceRoleNode    ServiceRole = "node"
+	ServiceRoleGateway  ServiceRole = "gateway"
+	ServiceRoleNode     ServiceRole = "node"
+	ServiceRoleTracking ServiceRole = "tracking"
 )
 
 // Valid indicates whether the value is a known member of the ServiceRole enum.
@@ -218,6 +400,8 @@ func (e ServiceRole) Valid() bool {
 	case ServiceRoleGateway:
 		return true
 	case ServiceRoleNode:
+		return true
+	case ServiceRoleTracking:
 		return true
 	default:
 		return false
@@ -251,21 +435,6 @@ func (e SessionKind) Valid() bool {
 	case SessionKindPasskey:
 		return true
 	case SessionKindToken:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SetupLicence.
-const (
-	SetupLicenceFree SetupLicence = "free"
-)
-
-// Valid indicates whether the value is a known member of the SetupLicence enum.
-func (e SetupLicence) Valid() bool {
-	switch e {
-	case SetupLicenceFree:
 		return true
 	default:
 		return false
@@ -626,6 +795,42 @@ func (e SetupWarningCode) Valid() bool {
 	}
 }
 
+// Defines values for SplitRequestName.
+const (
+	SplitRequestNameBarcode SplitRequestName = "barcode"
+	SplitRequestNameNumber  SplitRequestName = "number"
+)
+
+// Valid indicates whether the value is a known member of the SplitRequestName enum.
+func (e SplitRequestName) Valid() bool {
+	switch e {
+	case SplitRequestNameBarcode:
+		return true
+	case SplitRequestNameNumber:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SplitRequestSeparator.
+const (
+	SplitRequestSeparatorDrop SplitRequestSeparator = "drop"
+	SplitRequestSeparatorKeep SplitRequestSeparator = "keep"
+)
+
+// Valid indicates whether the value is a known member of the SplitRequestSeparator enum.
+func (e SplitRequestSeparator) Valid() bool {
+	switch e {
+	case SplitRequestSeparatorDrop:
+		return true
+	case SplitRequestSeparatorKeep:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UserSource.
 const (
 	UserSourceLocal UserSource = "local"
@@ -648,6 +853,7 @@ func (e UserSource) Valid() bool {
 const (
 	GetDocumentContentParamsFormatPdf  GetDocumentContentParamsFormat = "pdf"
 	GetDocumentContentParamsFormatTiff GetDocumentContentParamsFormat = "tiff"
+	GetDocumentContentParamsFormatTxt  GetDocumentContentParamsFormat = "txt"
 	GetDocumentContentParamsFormatZip  GetDocumentContentParamsFormat = "zip"
 )
 
@@ -658,7 +864,48 @@ func (e GetDocumentContentParamsFormat) Valid() bool {
 		return true
 	case GetDocumentContentParamsFormatTiff:
 		return true
+	case GetDocumentContentParamsFormatTxt:
+		return true
 	case GetDocumentContentParamsFormatZip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetUsageParamsBy.
+const (
+	GetUsageParamsByDay   GetUsageParamsBy = "day"
+	GetUsageParamsByMonth GetUsageParamsBy = "month"
+	GetUsageParamsByYear  GetUsageParamsBy = "year"
+)
+
+// Valid indicates whether the value is a known member of the GetUsageParamsBy enum.
+func (e GetUsageParamsBy) Valid() bool {
+	switch e {
+	case GetUsageParamsByDay:
+		return true
+	case GetUsageParamsByMonth:
+		return true
+	case GetUsageParamsByYear:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetUsageParamsFormat.
+const (
+	GetUsageParamsFormatCsv  GetUsageParamsFormat = "csv"
+	GetUsageParamsFormatJson GetUsageParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the GetUsageParamsFormat enum.
+func (e GetUsageParamsFormat) Valid() bool {
+	switch e {
+	case GetUsageParamsFormatCsv:
+		return true
+	case GetUsageParamsFormatJson:
 		return true
 	default:
 		return false
@@ -674,6 +921,62 @@ type Absent struct {
 
 // Action defines model for Action.
 type Action = scan.Action
+
+// Alert defines model for Alert.
+type Alert struct {
+	At           Time        `json:"at"`
+	Days         int         `json:"days,omitempty,omitzero"`
+	Id           ShortID     `json:"id"`
+	Item         string      `json:"item"`
+	Organisation string      `json:"organisation,omitempty,omitzero"`
+	Percent      int         `json:"percent,omitempty,omitzero"`
+	Sent         []AlertSent `json:"sent,omitempty,omitzero"`
+
+	// Text For people.
+	Text string    `json:"text"`
+	Type AlertType `json:"type"`
+}
+
+// AlertType defines model for Alert.Type.
+type AlertType string
+
+// AlertSent defines model for AlertSent.
+type AlertSent struct {
+	Fault string `json:"fault,omitempty,omitzero"`
+	Ok    bool   `json:"ok"`
+	To    string `json:"to"`
+}
+
+// AlertSettings defines model for AlertSettings.
+type AlertSettings struct {
+	// ExpiryDays Days before an item ends.
+	ExpiryDays []int                 `json:"expiryDays"`
+	Mail       []openapi_types.Email `json:"mail,omitempty,omitzero"`
+
+	// Thresholds Per cent of an item's quantity.
+	Thresholds []int `json:"thresholds"`
+
+	// Webhooks Each gets a POST of the Alert, signed: header Platen-Signature.
+	Webhooks []string `json:"webhooks,omitempty,omitzero"`
+}
+
+// AlertTest defines model for AlertTest.
+type AlertTest struct {
+	Sent []AlertSent `json:"sent"`
+}
+
+// Alerts defines model for Alerts.
+type Alerts struct {
+	// Last The newest first.
+	Last []Alert `json:"last"`
+
+	// MailPossible [alerts] SMTP is set.
+	MailPossible bool          `json:"mailPossible"`
+	Settings     AlertSettings `json:"settings"`
+
+	// WebhookKey Public key (base64url, Ed25519) with which webhooks are signed.
+	WebhookKey string `json:"webhookKey,omitempty,omitzero"`
+}
 
 // AllowedOrigin defines model for AllowedOrigin.
 type AllowedOrigin struct {
@@ -722,6 +1025,23 @@ type AuditRecord struct {
 
 // AuditRecordResult defines model for AuditRecord.Result.
 type AuditRecordResult string
+
+// Barcode defines model for Barcode.
+type Barcode struct {
+	Format BarcodeFormat `json:"format"`
+
+	// Points Where it was found, in pixels of the page.
+	Points []Point `json:"points"`
+	Text   string  `json:"text"`
+}
+
+// BarcodeFormat defines model for BarcodeFormat.
+type BarcodeFormat string
+
+// BarcodeList defines model for BarcodeList.
+type BarcodeList struct {
+	Items []Barcode `json:"items"`
+}
 
 // Capabilities defines model for Capabilities.
 type Capabilities = scan.Capabilities
@@ -833,6 +1153,9 @@ type FeederState = scan.FeederState
 // Format defines model for Format.
 type Format = scan.Format
 
+// HandshakeCode Organisation and code.
+type HandshakeCode = string
+
 // ICEServer defines model for ICEServer.
 type ICEServer struct {
 	Credential string `json:"credential,omitempty,omitzero"`
@@ -840,6 +1163,35 @@ type ICEServer struct {
 	// Urls stun: and turn: addresses.
 	Urls     []string `json:"urls"`
 	Username string   `json:"username,omitempty,omitzero"`
+}
+
+// Item defines model for Item.
+type Item struct {
+	Added Time       `json:"added"`
+	Key   LicenseKey `json:"key"`
+
+	// Reserved Pages that nodes may scan still, of blocks that they hold.
+	Reserved  int64 `json:"reserved,omitempty,omitzero"`
+	Suspended bool  `json:"suspended,omitempty,omitzero"`
+
+	// Used Of the quantity: seats taken, clients now, nodes, or pages in this period.
+	Used int64 `json:"used"`
+}
+
+// ItemEdit defines model for ItemEdit.
+type ItemEdit struct {
+	Suspended bool `json:"suspended,omitempty,omitzero"`
+}
+
+// ItemList defines model for ItemList.
+type ItemList struct {
+	Items []Item `json:"items"`
+	Next  string `json:"next,omitempty,omitzero"`
+}
+
+// ItemRequest defines model for ItemRequest.
+type ItemRequest struct {
+	Key string `json:"key"`
 }
 
 // Job defines model for Job.
@@ -918,6 +1270,134 @@ type KeyRotation struct {
 	Rotation string `json:"rotation"`
 }
 
+// LeaseAnswer defines model for LeaseAnswer.
+type LeaseAnswer struct {
+	// Blocks Pages of the node, all that it may use still.
+	Blocks []string `json:"blocks,omitempty,omitzero"`
+
+	// Key The vendor's token of the item.
+	Key string `json:"key"`
+
+	// Lease Of a seat.
+	Lease string `json:"lease,omitempty,omitzero"`
+
+	// Time The server's clock in a token for whoever asks.
+	Time string `json:"time,omitempty,omitzero"`
+}
+
+// LeaseRequest defines model for LeaseRequest.
+type LeaseRequest struct {
+	// Client Hash of the browser client's name; needed for seats.
+	Client string `json:"client,omitempty,omitzero"`
+
+	// HandshakeCode Organisation and code.
+	HandshakeCode HandshakeCode `json:"handshakeCode,omitempty,omitzero"`
+
+	// Key In place of a handshake code; bound to the server that is asked.
+	Key    string `json:"key,omitempty,omitzero"`
+	Module Module `json:"module,omitempty,omitzero"`
+	Node   NodeID `json:"node,omitempty,omitzero"`
+	Origin string `json:"origin"`
+
+	// Pages How many the node should be able to scan at least; 0: none are wanted now.
+	Pages int `json:"pages,omitempty,omitzero"`
+}
+
+// LedgerEntry defines model for LedgerEntry.
+type LedgerEntry struct {
+	// Chain Hexadecimal.
+	Chain string `json:"chain"`
+
+	// Place In this ledger.
+	Place   int64   `json:"place"`
+	Receipt Receipt `json:"receipt"`
+}
+
+// License defines model for License.
+type License struct {
+	// Clock suspect: it went back by more than five minutes, and nobody has told the right time since.
+	Clock LicenseClock `json:"clock"`
+
+	// HandshakeCode Organisation and code.
+	HandshakeCode HandshakeCode `json:"handshakeCode,omitempty,omitzero"`
+
+	// Keys Of ProductKey.
+	Keys []LicenseKey `json:"keys"`
+
+	// Mode open: no vendor's keys are trusted here, nothing is asked for. free: a vendor's are, but there is none: Platen's own pages, the command line and
+	// eSCL work. licensed: a key or handshake code is set.
+	Mode LicenseMode `json:"mode"`
+
+	// Pin Of this end's key, which a vendor binds keys to.
+	Pin     string `json:"pin,omitempty,omitzero"`
+	Reached Time   `json:"reached,omitempty,omitzero"`
+
+	// Server Address of the licence tracking server; none: this end's own.
+	Server string `json:"server,omitempty,omitzero"`
+
+	// Unreported Pages that the licence tracking server has not counted yet.
+	Unreported int64 `json:"unreported,omitempty,omitzero"`
+
+	// Vendors Pins of the vendors whose keys are taken here.
+	Vendors []string `json:"vendors"`
+}
+
+// LicenseClock suspect: it went back by more than five minutes, and nobody has told the right time since.
+type LicenseClock string
+
+// LicenseID defines model for LicenseID.
+type LicenseID = string
+
+// LicenseKey defines model for LicenseKey.
+type LicenseKey struct {
+	// Customer For people.
+	Customer string `json:"customer,omitempty,omitzero"`
+	Expires  Time   `json:"expires"`
+
+	// Gateways Pins of the gateways and licence tracking servers to which it is bound.
+	Gateways []string `json:"gateways,omitempty,omitzero"`
+
+	// GraceSeconds How long what it leased is good beyond its time while its server cannot be reached.
+	GraceSeconds int64     `json:"graceSeconds,omitempty,omitzero"`
+	Id           LicenseID `json:"id"`
+
+	// Kind What the quantity counts: browser clients, pages, nothing (server, trial), clients at the same time, nodes.
+	Kind    LicenseKind `json:"kind"`
+	Modules []Module    `json:"modules,omitempty,omitzero"`
+
+	// Nodes To which it is bound.
+	Nodes        []NodeID `json:"nodes,omitempty,omitzero"`
+	NotBefore    Time     `json:"notBefore"`
+	Organisation string   `json:"organisation"`
+
+	// Origins Web pages; https://*.example.com holds every sub-domain. None: those that are allowed at the end.
+	Origins []string `json:"origins,omitempty,omitzero"`
+
+	// OverUsePercent By how much the quantity may be passed, with a warning.
+	OverUsePercent int `json:"overUsePercent,omitempty,omitzero"`
+
+	// Period In which the pages may be used; none: in its whole time.
+	Period  LicenseKeyPeriod `json:"period,omitempty,omitzero"`
+	Problem Problem          `json:"problem,omitempty,omitzero"`
+
+	// Quantity 0: as many as like.
+	Quantity int64 `json:"quantity,omitempty,omitzero"`
+	Revision int   `json:"revision"`
+
+	// Vendor Pin of the key that signed it.
+	Vendor string `json:"vendor"`
+}
+
+// LicenseKeyPeriod In which the pages may be used; none: in its whole time.
+type LicenseKeyPeriod string
+
+// LicenseKind What the quantity counts: browser clients, pages, nothing (server, trial), clients at the same time, nodes.
+type LicenseKind = string
+
+// LicenseMode open: no vendor's keys are trusted here, nothing is asked for. free: a vendor's are, but there is none: Platen's own pages, the command line and
+// eSCL work. licensed: a key or handshake code is set.
+type LicenseMode string
+
 // LinkDrain defines model for LinkDrain.
 type LinkDrain struct {
 	// AfterMs Open the next link after this many milliseconds.
@@ -991,6 +1471,26 @@ type LinkWelcome struct {
 	Version  string `json:"version"`
 }
 
+// Module defines model for Module.
+type Module string
+
+// ModuleList defines model for ModuleList.
+type ModuleList struct {
+	Items []ModuleState `json:"items"`
+}
+
+// ModuleState defines model for ModuleState.
+type ModuleState struct {
+	// Hint What to install.
+	Hint      string `json:"hint,omitempty,omitzero"`
+	Installed bool   `json:"installed"`
+
+	// Languages Of ocr.
+	Languages []string `json:"languages,omitempty,omitzero"`
+	Licensed  bool     `json:"licensed"`
+	Module    Module   `json:"module"`
+}
+
 // Node defines model for Node.
 type Node = scan.Node
 
@@ -1061,6 +1561,19 @@ type PageList struct {
 	Items []Page `json:"items"`
 	Next  string `json:"next,omitempty,omitzero"`
 }
+
+// PageText defines model for PageText.
+type PageText struct {
+	Language string `json:"language,omitempty,omitzero"`
+
+	// Orientation Degrees by which the page is to be turned clockwise to stand upright.
+	Orientation PageTextOrientation `json:"orientation"`
+	Text        string              `json:"text"`
+	Words       []Word              `json:"words"`
+}
+
+// PageTextOrientation Degrees by which the page is to be turned clockwise to stand upright.
+type PageTextOrientation int
 
 // Pairing defines model for Pairing.
 type Pairing struct {
@@ -1164,6 +1677,12 @@ type PermissionRequest struct {
 	User    ShortID  `json:"user,omitempty,omitzero"`
 }
 
+// Point defines model for Point.
+type Point struct {
+	X float32 `json:"x"`
+	Y float32 `json:"y"`
+}
+
 // PresentAnswer defines model for PresentAnswer.
 type PresentAnswer struct {
 	Allowed []ObjectID `json:"allowed"`
@@ -1201,8 +1720,98 @@ type Problem struct {
 	Type  string `json:"type"`
 }
 
+// Project defines model for Project.
+type Project struct {
+	Created Time `json:"created"`
+
+	// HandshakeCode Organisation and code.
+	HandshakeCode HandshakeCode `json:"handshakeCode"`
+	Items         []LicenseID   `json:"items"`
+	Name          string        `json:"name,omitempty,omitzero"`
+	Organisation  string        `json:"organisation"`
+	Origins       []string      `json:"origins"`
+}
+
+// ProjectEdit defines model for ProjectEdit.
+type ProjectEdit struct {
+	Items   []LicenseID `json:"items,omitempty,omitzero"`
+	Name    string      `json:"name,omitempty,omitzero"`
+	Origins []string    `json:"origins,omitempty,omitzero"`
+}
+
+// ProjectList defines model for ProjectList.
+type ProjectList struct {
+	Items []Project `json:"items"`
+	Next  string    `json:"next,omitempty,omitzero"`
+}
+
+// ProjectRequest defines model for ProjectRequest.
+type ProjectRequest struct {
+	Code string `json:"code"`
+
+	// Items None: all of the organisation.
+	Items        []LicenseID `json:"items,omitempty,omitzero"`
+	Name         string      `json:"name,omitempty,omitzero"`
+	Organisation string      `json:"organisation"`
+
+	// Origins Web pages that may use it, as in keys; none: all that the items name.
+	Origins []string `json:"origins,omitempty,omitzero"`
+}
+
 // Reason A keyword. The list grows: show an unknown one as it is.
 type Reason = scan.Reason
+
+// Receipt defines model for Receipt.
+type Receipt struct {
+	// At Milliseconds since 1970, UTC.
+	At     int64  `json:"at"`
+	Block  string `json:"block,omitempty,omitzero"`
+	Bytes  int64  `json:"bytes"`
+	Client string `json:"client,omitempty,omitzero"`
+
+	// Digest SHA-256 of the image, hexadecimal.
+	Digest string `json:"digest"`
+
+	// Item Licence that it was scanned under; none: it needed none.
+	Item   string `json:"item,omitempty,omitzero"`
+	Job    string `json:"job"`
+	N      int    `json:"n"`
+	Node   NodeID `json:"node"`
+	Origin string `json:"origin,omitempty,omitzero"`
+	Page   string `json:"page"`
+
+	// Project Handshake code.
+	Project string `json:"project,omitempty,omitzero"`
+
+	// Seq Number of the page at this node.
+	Seq int64 `json:"seq"`
+}
+
+// ReceiptBatch defines model for ReceiptBatch.
+type ReceiptBatch struct {
+	// Before Chain before the first receipt.
+	Before string `json:"before"`
+
+	// Chain How the node's key follows from its first one.
+	Chain []string `json:"chain,omitempty,omitzero"`
+
+	// Head Number and chain of the last one in a token that the node signed.
+	Head string `json:"head"`
+	Node NodeID `json:"node"`
+
+	// Receipts One after another.
+	Receipts []Receipt `json:"receipts"`
+}
+
+// ReceiptMark defines model for ReceiptMark.
+type ReceiptMark struct {
+	// Blocks Pages that the node may scan in addition.
+	Blocks []string `json:"blocks,omitempty,omitzero"`
+
+	// Mark The same and the chain in a token that the server signed for the node.
+	Mark string `json:"mark"`
+	Seq  int64  `json:"seq"`
+}
 
 // Recipient A public key on P-256, uncompressed, in base64url. Through a gateway the pages of a job with a recipient, and documents that hold them, are
 // given out sealed for it only: `application/vnd.platen.sealed`, see the API guide.
@@ -1219,6 +1828,15 @@ type Release struct {
 // ReleaseAtScanner defines model for ReleaseAtScanner.
 type ReleaseAtScanner struct {
 	Code string `json:"code"`
+}
+
+// ReplicaLine defines model for ReplicaLine.
+type ReplicaLine struct {
+	Batch   ReceiptBatch `json:"batch,omitempty,omitzero"`
+	Expires Time         `json:"expires,omitempty,omitzero"`
+	Key     string       `json:"key,omitempty,omitzero"`
+	Place   int64        `json:"place,omitempty,omitzero"`
+	Value   []byte       `json:"value,omitempty,omitzero"`
 }
 
 // RoadOpen defines model for RoadOpen.
@@ -1307,6 +1925,22 @@ type ScannerList struct {
 	Next    string `json:"next,omitempty,omitzero"`
 }
 
+// Seat defines model for Seat.
+type Seat struct {
+	// Holder Short name of the browser client, or the node's ID.
+	Holder string `json:"holder"`
+	Origin string `json:"origin,omitempty,omitzero"`
+	Seat   int64  `json:"seat"`
+	Since  Time   `json:"since"`
+	Until  Time   `json:"until"`
+}
+
+// SeatList defines model for SeatList.
+type SeatList struct {
+	Items []Seat `json:"items"`
+	Next  string `json:"next,omitempty,omitzero"`
+}
+
 // Service defines model for Service.
 type Service struct {
 	Api ServiceApi `json:"api"`
@@ -1318,7 +1952,7 @@ type Service struct {
 	Name             string         `json:"name,omitempty,omitzero"`
 	Product          ServiceProduct `json:"product"`
 
-	// Role With a session only
+	// Role With a session only, like all below.
 	Role    ServiceRole `json:"role,omitempty,omitzero"`
 	Version string      `json:"version,omitempty,omitzero"`
 }
@@ -1329,7 +1963,7 @@ type ServiceApi string
 // ServiceProduct defines model for Service.Product.
 type ServiceProduct string
 
-// ServiceRole With a session only
+// ServiceRole With a session only, like all below.
 type ServiceRole string
 
 // Session defines model for Session.
@@ -1341,8 +1975,9 @@ type Session struct {
 	Expires Time   `json:"expires"`
 
 	// Id A ShortID, or "loopback" on the machine itself.
-	Id   string      `json:"id"`
-	Kind SessionKind `json:"kind,omitempty,omitzero"`
+	Id      string         `json:"id"`
+	Kind    SessionKind    `json:"kind,omitempty,omitzero"`
+	License SessionLicense `json:"license,omitempty,omitzero"`
 
 	// Name Of the user.
 	Name string `json:"name,omitempty,omitzero"`
@@ -1359,6 +1994,17 @@ type Session struct {
 // SessionKind defines model for Session.Kind.
 type SessionKind string
 
+// SessionLicense defines model for SessionLicense.
+type SessionLicense struct {
+	Expires Time      `json:"expires"`
+	Id      LicenseID `json:"id"`
+
+	// Kind What the quantity counts: browser clients, pages, nothing (server, trial), clients at the same time, nodes.
+	Kind         LicenseKind `json:"kind"`
+	Modules      []Module    `json:"modules,omitempty,omitzero"`
+	Organisation string      `json:"organisation,omitempty,omitzero"`
+}
+
 // SessionList defines model for SessionList.
 type SessionList struct {
 	Items []Session `json:"items"`
@@ -1371,15 +2017,24 @@ type SessionRequest struct {
 	// Bearer Always so for foreign pages.
 	Bearer bool `json:"bearer,omitempty,omitzero"`
 
+	// Client For foreign pages: a random name of this browser that it keeps, for licences that count browsers.
+	Client string `json:"client,omitempty,omitzero"`
+
 	// Code Eight symbols without those that look alike; people may type it in lower case and with a hyphen or blanks.
 	Code Code `json:"code,omitempty,omitzero"`
 
 	// Device What signs in, for people: "Pixel 7".
-	Device     string        `json:"device,omitempty,omitzero"`
-	DeviceCode string        `json:"deviceCode,omitempty,omitzero"`
-	Oidc       OIDCDone      `json:"oidc,omitempty,omitzero"`
-	Passkey    PasskeyAnswer `json:"passkey,omitempty,omitzero"`
-	Secret     string        `json:"secret,omitempty,omitzero"`
+	Device     string `json:"device,omitempty,omitzero"`
+	DeviceCode string `json:"deviceCode,omitempty,omitzero"`
+
+	// HandshakeCode Organisation and code.
+	HandshakeCode HandshakeCode `json:"handshakeCode,omitempty,omitzero"`
+	Oidc          OIDCDone      `json:"oidc,omitempty,omitzero"`
+	Passkey       PasskeyAnswer `json:"passkey,omitempty,omitzero"`
+
+	// ProductKey For foreign pages: the licence, or several joined with semicolons. Never with handshakeCode.
+	ProductKey string `json:"productKey,omitempty,omitzero"`
+	Secret     string `json:"secret,omitempty,omitzero"`
 }
 
 // Settings What is left out is filled in from the capabilities.
@@ -1398,8 +2053,9 @@ type Setup struct {
 	Gateway    SetupGateway     `json:"gateway,omitempty,omitzero"`
 	Interfaces []SetupInterface `json:"interfaces"`
 
-	// Licence free: Platen's own pages, the command line and the web pages that were allowed work without a key.
-	Licence SetupLicence `json:"licence,omitempty,omitzero"`
+	// Licence open: no vendor's keys are trusted here, nothing is asked for. free: a vendor's are, but there is none: Platen's own pages, the command line and
+	// eSCL work. licensed: a key or handshake code is set.
+	Licence LicenseMode `json:"licence,omitempty,omitzero"`
 	Log     struct {
 		Level SetupLogLevel `json:"level"`
 		Until Time          `json:"until,omitempty,omitzero"`
@@ -1420,9 +2076,6 @@ type Setup struct {
 	Version  string         `json:"version"`
 	Warnings []SetupWarning `json:"warnings,omitempty,omitzero"`
 }
-
-// SetupLicence free: Platen's own pages, the command line and the web pages that were allowed work without a key.
-type SetupLicence string
 
 // SetupLogLevel defines model for Setup.Log.Level.
 type SetupLogLevel string
@@ -1638,6 +2291,26 @@ type Source = scan.Source
 // SourceCapabilities defines model for SourceCapabilities.
 type SourceCapabilities = scan.SourceCapabilities
 
+// SplitRequest defines model for SplitRequest.
+type SplitRequest struct {
+	Format BarcodeFormat `json:"format,omitempty,omitzero"`
+
+	// Match Regular expression (RE2) that the whole text of the barcode matches; none: every barcode.
+	Match string `json:"match,omitempty,omitzero"`
+
+	// Name What the new documents are named after.
+	Name SplitRequestName `json:"name,omitempty,omitzero"`
+
+	// Separator Whether separator sheets stay, as first pages.
+	Separator SplitRequestSeparator `json:"separator,omitempty,omitzero"`
+}
+
+// SplitRequestName What the new documents are named after.
+type SplitRequestName string
+
+// SplitRequestSeparator Whether separator sheets stay, as first pages.
+type SplitRequestSeparator string
+
 // Status defines model for Status.
 type Status = scan.Status
 
@@ -1696,6 +2369,31 @@ type TokenRequest struct {
 	Role  Role   `json:"role"`
 }
 
+// Usage defines model for Usage.
+type Usage struct {
+	Items []UsageRow `json:"items"`
+}
+
+// UsageRow defines model for UsageRow.
+type UsageRow struct {
+	// Clients Browser clients that scanned.
+	Clients int64 `json:"clients,omitempty,omitzero"`
+
+	// Concurrent Most clients within three minutes.
+	Concurrent int64 `json:"concurrent,omitempty,omitzero"`
+
+	// Item A LicenseID, or empty for pages that needed no licence.
+	Item         string `json:"item"`
+	Kind         string `json:"kind,omitempty,omitzero"`
+	Nodes        int64  `json:"nodes,omitempty,omitzero"`
+	Organisation string `json:"organisation,omitempty,omitzero"`
+	Pages        int64  `json:"pages"`
+
+	// Period 2026-11-22, 2026-11 or 2026.
+	Period  string `json:"period"`
+	Project string `json:"project,omitempty,omitzero"`
+}
+
 // User defines model for User.
 type User struct {
 	Created  Time       `json:"created"`
@@ -1734,14 +2432,33 @@ type UserRequest struct {
 	Role   Role     `json:"role"`
 }
 
+// Word defines model for Word.
+type Word struct {
+	// Confidence Per cent.
+	Confidence int `json:"confidence"`
+	Height     int `json:"height"`
+
+	// Left In pixels of the page, like all below.
+	Left  int    `json:"left"`
+	Text  string `json:"text"`
+	Top   int    `json:"top"`
+	Width int    `json:"width"`
+}
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
 // DocumentPath defines model for DocumentPath.
 type DocumentPath = ObjectID
 
+// ItemPath defines model for ItemPath.
+type ItemPath = LicenseID
+
 // JobPath defines model for JobPath.
 type JobPath = ObjectID
+
+// Languages defines model for Languages.
+type Languages = string
 
 // LastEventID defines model for LastEventID.
 type LastEventID = string
@@ -1752,8 +2469,20 @@ type Limit = int
 // PageNumber defines model for PageNumber.
 type PageNumber = int
 
+// ProjectPath Organisation and code.
+type ProjectPath = HandshakeCode
+
 // ScannerPath defines model for ScannerPath.
 type ScannerPath = ObjectID
+
+// SeatPath defines model for SeatPath.
+type SeatPath = int64
+
+// UsageFrom defines model for UsageFrom.
+type UsageFrom = openapi_types.Date
+
+// UsageTo defines model for UsageTo.
+type UsageTo = openapi_types.Date
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -1776,8 +2505,11 @@ type ListDocumentsParams struct {
 
 // GetDocumentContentParams defines parameters for GetDocumentContent.
 type GetDocumentContentParams struct {
-	Format   *GetDocumentContentParamsFormat `form:"format,omitempty" json:"format,omitempty"`
-	Download *bool                           `form:"download,omitempty" json:"download,omitempty"`
+	Format *GetDocumentContentParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Ocr Module ocr: languages of the text, as Tesseract calls them. The PDF can be searched then. Needed with format=txt.
+	Ocr      *string `form:"ocr,omitempty" json:"ocr,omitempty"`
+	Download *bool   `form:"download,omitempty" json:"download,omitempty"`
 }
 
 // GetDocumentContentParamsFormat defines parameters for GetDocumentContent.
@@ -1787,6 +2519,19 @@ type GetDocumentContentParamsFormat string
 type GetEventsParams struct {
 	// LastEventID Replay what came after it. The last 1,000 events or one hour are kept, else 410 events-gone.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+}
+
+// ImportFileParams defines parameters for ImportFile.
+type ImportFileParams struct {
+	// Node Needed at a gateway.
+	Node       *NodeID    `form:"node,omitempty" json:"node,omitempty"`
+	Resolution *int       `form:"resolution,omitempty" json:"resolution,omitempty"`
+	Mode       *ColorMode `form:"mode,omitempty" json:"mode,omitempty"`
+	Name       *string    `form:"name,omitempty" json:"name,omitempty"`
+
+	// Document Add the pages to this document.
+	Document       *ObjectID `form:"document,omitempty" json:"document,omitempty"`
+	IdempotencyKey string    `json:"Idempotency-Key"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -1827,12 +2572,84 @@ type GetPageParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// GetBarcodesParams defines parameters for GetBarcodes.
+type GetBarcodesParams struct {
+	// Format Look for this kind only.
+	Format *BarcodeFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// GetTextParams defines parameters for GetText.
+type GetTextParams struct {
+	// Language Of the text, as Tesseract calls them: eng, deu; several with +.
+	Language *Languages `form:"language,omitempty" json:"language,omitempty"`
+}
+
 // ListJoinTokensParams defines parameters for ListJoinTokens.
 type ListJoinTokensParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The member next of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListItemsParams defines parameters for ListItems.
+type ListItemsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListSeatsParams defines parameters for ListSeats.
+type ListSeatsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportLedgerParams defines parameters for ExportLedger.
+type ExportLedgerParams struct {
+	Node *NodeID `form:"node,omitempty" json:"node,omitempty"`
+}
+
+// ListProjectsParams defines parameters for ListProjects.
+type ListProjectsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The member next of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// From First day.
+	From *UsageFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Last day.
+	To *UsageTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// By Length of the periods.
+	By     *GetUsageParamsBy     `form:"by,omitempty" json:"by,omitempty"`
+	Item   *LicenseID            `form:"item,omitempty" json:"item,omitempty"`
+	Format *GetUsageParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// GetUsageParamsBy defines parameters for GetUsage.
+type GetUsageParamsBy string
+
+// GetUsageParamsFormat defines parameters for GetUsage.
+type GetUsageParamsFormat string
+
+// ListModulesParams defines parameters for ListModules.
+type ListModulesParams struct {
+	Node *NodeID `form:"node,omitempty" json:"node,omitempty"`
+}
+
+// GetReplicaParams defines parameters for GetReplica.
+type GetReplicaParams struct {
+	// After Place in the ledger up to which the standby has it.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListNodesParams defines parameters for ListNodes.
@@ -1898,6 +2715,9 @@ type CreateDocumentJSONRequestBody = DocumentRequest
 // EditDocumentJSONRequestBody defines body for EditDocument for application/json ContentType.
 type EditDocumentJSONRequestBody = DocumentEdit
 
+// SplitDocumentJSONRequestBody defines body for SplitDocument for application/json ContentType.
+type SplitDocumentJSONRequestBody = SplitRequest
+
 // AckPageJSONRequestBody defines body for AckPage for application/json ContentType.
 type AckPageJSONRequestBody = PageAck
 
@@ -1906,6 +2726,21 @@ type ReleaseJobJSONRequestBody = Release
 
 // CreateJoinTokenJSONRequestBody defines body for CreateJoinToken for application/json ContentType.
 type CreateJoinTokenJSONRequestBody = JoinTokenRequest
+
+// SetAlertsJSONRequestBody defines body for SetAlerts for application/json ContentType.
+type SetAlertsJSONRequestBody = AlertSettings
+
+// AddItemJSONRequestBody defines body for AddItem for application/json ContentType.
+type AddItemJSONRequestBody = ItemRequest
+
+// EditItemJSONRequestBody defines body for EditItem for application/json ContentType.
+type EditItemJSONRequestBody = ItemEdit
+
+// CreateProjectJSONRequestBody defines body for CreateProject for application/json ContentType.
+type CreateProjectJSONRequestBody = ProjectRequest
+
+// EditProjectJSONRequestBody defines body for EditProject for application/json ContentType.
+type EditProjectJSONRequestBody = ProjectEdit
 
 // DrainLinkJSONRequestBody defines body for DrainLink for application/json ContentType.
 type DrainLinkJSONRequestBody = LinkDrain
@@ -1927,6 +2762,12 @@ type RevealNodeJSONRequestBody = JoinReveal
 
 // RotateNodeKeyJSONRequestBody defines body for RotateNodeKey for application/json ContentType.
 type RotateNodeKeyJSONRequestBody = KeyRotation
+
+// LeaseLicenseJSONRequestBody defines body for LeaseLicense for application/json ContentType.
+type LeaseLicenseJSONRequestBody = LeaseRequest
+
+// ReportPagesJSONRequestBody defines body for ReportPages for application/json ContentType.
+type ReportPagesJSONRequestBody = ReceiptBatch
 
 // PresentScannersJSONRequestBody defines body for PresentScanners for application/json ContentType.
 type PresentScannersJSONRequestBody = PresentRequest
@@ -2174,6 +3015,24 @@ type ClientInterface interface {
 	// Corresponds with GET /documents/{document}/content (the `GetDocumentContent` operationId).
 	GetDocumentContent(ctx context.Context, document DocumentPath, params *GetDocumentContentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SplitDocumentWithBody Cut a batch at its separator sheets
+	//
+	// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+	SplitDocumentWithBody(ctx context.Context, document DocumentPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SplitDocument Cut a batch at its separator sheets
+	//
+	// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+	SplitDocument(ctx context.Context, document DocumentPath, body SplitDocumentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetEvents Everything that the caller may see
 	//
 	// At a gateway only nodes and scanners; follow a job at its own events.
@@ -2198,6 +3057,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
 	StartRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportFileWithBody Make pages of a PDF
+	//
+	// Module pdf-rasterizer. At a gateway the member node says where. The job has no scanner; it is followed, canceled and acknowledged like a scan.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /imports (the `ImportFile` operationId).
+	ImportFileWithBody(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobs The caller's jobs, newest first
 	//
@@ -2264,6 +3132,20 @@ type ClientInterface interface {
 	// Corresponds with POST /jobs/{job}/pages/{n}/ack (the `AckPage` operationId).
 	AckPage(ctx context.Context, job JobPath, n PageNumber, body AckPageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetBarcodes Barcodes on a page
+	//
+	// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+	//
+	// Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
+	GetBarcodes(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetText Text on a page
+	//
+	// Module ocr. The first reading of a page takes seconds and is kept with it.
+	//
+	// Corresponds with GET /jobs/{job}/pages/{n}/text (the `GetText` operationId).
+	GetText(ctx context.Context, job JobPath, n PageNumber, params *GetTextParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReleaseJobWithBody Release a held job, standing at the scanner
 	//
 	// The owner sends the presence of the scanner's sticker; operators need none.
@@ -2314,6 +3196,153 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /join-tokens/{token} (the `DeleteJoinToken` operationId).
 	DeleteJoinToken(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLicense What this end is licensed for
+	//
+	// For operators and administrators.
+	//
+	// Corresponds with GET /license (the `GetLicense` operationId).
+	GetLicense(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAlerts When and how administrators are warned
+	//
+	// Corresponds with GET /license/alerts (the `GetAlerts` operationId).
+	GetAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetAlertsWithBody Change that
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+	SetAlertsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetAlerts Change that
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+	SetAlerts(ctx context.Context, body SetAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestAlerts Send a test message by every way that is set
+	//
+	// Corresponds with POST /license/alerts/test (the `TestAlerts` operationId).
+	TestAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListItems The keys that this licence tracking server hands out
+	//
+	// Corresponds with GET /license/items (the `ListItems` operationId).
+	ListItems(ctx context.Context, params *ListItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddItemWithBody Hand a key to the licence tracking server
+	//
+	// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+	// licence; an older one is refused with license-revoked.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /license/items (the `AddItem` operationId).
+	AddItemWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddItem Hand a key to the licence tracking server
+	//
+	// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+	// licence; an older one is refused with license-revoked.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /license/items (the `AddItem` operationId).
+	AddItem(ctx context.Context, body AddItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveItem Take an item away
+	//
+	// Corresponds with DELETE /license/items/{item} (the `RemoveItem` operationId).
+	RemoveItem(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetItem Read an item
+	//
+	// Corresponds with GET /license/items/{item} (the `GetItem` operationId).
+	GetItem(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditItemWithBody Suspend an item, or let it be used again
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+	EditItemWithBody(ctx context.Context, item ItemPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditItem Suspend an item, or let it be used again
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+	EditItem(ctx context.Context, item ItemPath, body EditItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSeats Who holds seats of an item
+	//
+	// Corresponds with GET /license/items/{item}/seats (the `ListSeats` operationId).
+	ListSeats(ctx context.Context, item ItemPath, params *ListSeatsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseSeat Free a seat
+	//
+	// Corresponds with DELETE /license/items/{item}/seats/{seat} (the `ReleaseSeat` operationId).
+	ReleaseSeat(ctx context.Context, item ItemPath, seat SeatPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportLedger Every counted page
+	//
+	// Pages of one node follow each other in the order of their numbers; each entry holds the hash of the chain up to it.
+	//
+	// Corresponds with GET /license/ledger (the `ExportLedger` operationId).
+	ExportLedger(ctx context.Context, params *ExportLedgerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProjects Handshake codes
+	//
+	// Corresponds with GET /license/projects (the `ListProjects` operationId).
+	ListProjects(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectWithBody Make a handshake code
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /license/projects (the `CreateProject` operationId).
+	CreateProjectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProject Make a handshake code
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /license/projects (the `CreateProject` operationId).
+	CreateProject(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProject End a handshake code
+	//
+	// Corresponds with DELETE /license/projects/{project} (the `DeleteProject` operationId).
+	DeleteProject(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProject Read a project
+	//
+	// Corresponds with GET /license/projects/{project} (the `GetProject` operationId).
+	GetProject(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProjectWithBody Change a project
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+	EditProjectWithBody(ctx context.Context, project ProjectPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EditProject Change a project
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+	EditProject(ctx context.Context, project ProjectPath, body EditProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUsage What was used of each item in each period
+	//
+	// Counted from the ledger: pages by the time at which they were committed, in UTC.
+	//
+	// Corresponds with GET /license/usage (the `GetUsage` operationId).
+	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DrainLinkWithBody Ask the node to open its next link
 	//
@@ -2389,6 +3418,13 @@ type ClientInterface interface {
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListModules What this end can do beyond scanning
+	//
+	// At a gateway of the node that the query names.
+	//
+	// Corresponds with GET /modules (the `ListModules` operationId).
+	ListModules(ctx context.Context, params *ListModulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// JoinNodeWithBody Enrol a node (mutual TLS with the node's key)
 	//
 	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
@@ -2448,6 +3484,51 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
 	LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaseLicenseWithBody Ask for seats and pages of a licence (mutual TLS)
+	//
+	// What gateways and nodes ask of the licence tracking server that they are set to.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+	LeaseLicenseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaseLicense Ask for seats and pages of a licence (mutual TLS)
+	//
+	// What gateways and nodes ask of the licence tracking server that they are set to.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+	LeaseLicense(ctx context.Context, body LeaseLicenseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportPagesWithBody Report committed pages (mutual TLS)
+	//
+	// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+	// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+	ReportPagesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportPages Report committed pages (mutual TLS)
+	//
+	// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+	// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+	ReportPages(ctx context.Context, body ReportPagesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplica What a standby keeps of the licence tracking server (mutual TLS)
+	//
+	// For the server whose key is named as standby.
+	//
+	// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
+	GetReplica(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PresentScannersWithBody Say which scanners of other nodes this node wants to present (mutual TLS)
 	//
@@ -3301,6 +4382,44 @@ func (c *Client) GetDocumentContent(ctx context.Context, document DocumentPath, 
 	return c.Client.Do(req)
 }
 
+// SplitDocumentWithBody Cut a batch at its separator sheets
+//
+// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+func (c *Client) SplitDocumentWithBody(ctx context.Context, document DocumentPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSplitDocumentRequestWithBody(c.Server, document, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SplitDocument Cut a batch at its separator sheets
+//
+// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+func (c *Client) SplitDocument(ctx context.Context, document DocumentPath, body SplitDocumentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSplitDocumentRequest(c.Server, document, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetEvents Everything that the caller may see
 //
 // At a gateway only nodes and scanners; follow a job at its own events.
@@ -3356,6 +4475,25 @@ func (c *Client) GetRotation(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with POST /identity/rotation (the `StartRotation` operationId).
 func (c *Client) StartRotation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartRotationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportFileWithBody Make pages of a PDF
+//
+// Module pdf-rasterizer. At a gateway the member node says where. The job has no scanner; it is followed, canceled and acknowledged like a scan.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /imports (the `ImportFile` operationId).
+func (c *Client) ImportFileWithBody(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportFileRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3531,6 +4669,40 @@ func (c *Client) AckPage(ctx context.Context, job JobPath, n PageNumber, body Ac
 	return c.Client.Do(req)
 }
 
+// GetBarcodes Barcodes on a page
+//
+// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+//
+// Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
+func (c *Client) GetBarcodes(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBarcodesRequest(c.Server, job, n, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetText Text on a page
+//
+// Module ocr. The first reading of a page takes seconds and is kept with it.
+//
+// Corresponds with GET /jobs/{job}/pages/{n}/text (the `GetText` operationId).
+func (c *Client) GetText(ctx context.Context, job JobPath, n PageNumber, params *GetTextParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTextRequest(c.Server, job, n, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReleaseJobWithBody Release a held job, standing at the scanner
 //
 // The owner sends the presence of the scanner's sticker; operators need none.
@@ -3642,6 +4814,383 @@ func (c *Client) CreateJoinToken(ctx context.Context, body CreateJoinTokenJSONRe
 // Corresponds with DELETE /join-tokens/{token} (the `DeleteJoinToken` operationId).
 func (c *Client) DeleteJoinToken(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteJoinTokenRequest(c.Server, token)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLicense What this end is licensed for
+//
+// For operators and administrators.
+//
+// Corresponds with GET /license (the `GetLicense` operationId).
+func (c *Client) GetLicense(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLicenseRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAlerts When and how administrators are warned
+//
+// Corresponds with GET /license/alerts (the `GetAlerts` operationId).
+func (c *Client) GetAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAlertsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetAlertsWithBody Change that
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+func (c *Client) SetAlertsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetAlertsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetAlerts Change that
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+func (c *Client) SetAlerts(ctx context.Context, body SetAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetAlertsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestAlerts Send a test message by every way that is set
+//
+// Corresponds with POST /license/alerts/test (the `TestAlerts` operationId).
+func (c *Client) TestAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestAlertsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListItems The keys that this licence tracking server hands out
+//
+// Corresponds with GET /license/items (the `ListItems` operationId).
+func (c *Client) ListItems(ctx context.Context, params *ListItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListItemsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddItemWithBody Hand a key to the licence tracking server
+//
+// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+// licence; an older one is refused with license-revoked.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /license/items (the `AddItem` operationId).
+func (c *Client) AddItemWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddItemRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddItem Hand a key to the licence tracking server
+//
+// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+// licence; an older one is refused with license-revoked.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /license/items (the `AddItem` operationId).
+func (c *Client) AddItem(ctx context.Context, body AddItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddItemRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveItem Take an item away
+//
+// Corresponds with DELETE /license/items/{item} (the `RemoveItem` operationId).
+func (c *Client) RemoveItem(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveItemRequest(c.Server, item)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetItem Read an item
+//
+// Corresponds with GET /license/items/{item} (the `GetItem` operationId).
+func (c *Client) GetItem(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetItemRequest(c.Server, item)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditItemWithBody Suspend an item, or let it be used again
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+func (c *Client) EditItemWithBody(ctx context.Context, item ItemPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditItemRequestWithBody(c.Server, item, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditItem Suspend an item, or let it be used again
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+func (c *Client) EditItem(ctx context.Context, item ItemPath, body EditItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditItemRequest(c.Server, item, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSeats Who holds seats of an item
+//
+// Corresponds with GET /license/items/{item}/seats (the `ListSeats` operationId).
+func (c *Client) ListSeats(ctx context.Context, item ItemPath, params *ListSeatsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSeatsRequest(c.Server, item, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseSeat Free a seat
+//
+// Corresponds with DELETE /license/items/{item}/seats/{seat} (the `ReleaseSeat` operationId).
+func (c *Client) ReleaseSeat(ctx context.Context, item ItemPath, seat SeatPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseSeatRequest(c.Server, item, seat)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportLedger Every counted page
+//
+// Pages of one node follow each other in the order of their numbers; each entry holds the hash of the chain up to it.
+//
+// Corresponds with GET /license/ledger (the `ExportLedger` operationId).
+func (c *Client) ExportLedger(ctx context.Context, params *ExportLedgerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportLedgerRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProjects Handshake codes
+//
+// Corresponds with GET /license/projects (the `ListProjects` operationId).
+func (c *Client) ListProjects(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectWithBody Make a handshake code
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /license/projects (the `CreateProject` operationId).
+func (c *Client) CreateProjectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProject Make a handshake code
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /license/projects (the `CreateProject` operationId).
+func (c *Client) CreateProject(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProject End a handshake code
+//
+// Corresponds with DELETE /license/projects/{project} (the `DeleteProject` operationId).
+func (c *Client) DeleteProject(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProjectRequest(c.Server, project)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProject Read a project
+//
+// Corresponds with GET /license/projects/{project} (the `GetProject` operationId).
+func (c *Client) GetProject(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectRequest(c.Server, project)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProjectWithBody Change a project
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+func (c *Client) EditProjectWithBody(ctx context.Context, project ProjectPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProjectRequestWithBody(c.Server, project, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EditProject Change a project
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+func (c *Client) EditProject(ctx context.Context, project ProjectPath, body EditProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEditProjectRequest(c.Server, project, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUsage What was used of each item in each period
+//
+// Counted from the ledger: pages by the time at which they were committed, in UTC.
+//
+// Corresponds with GET /license/usage (the `GetUsage` operationId).
+func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUsageRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3826,6 +5375,23 @@ func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// ListModules What this end can do beyond scanning
+//
+// At a gateway of the node that the query names.
+//
+// Corresponds with GET /modules (the `ListModules` operationId).
+func (c *Client) ListModules(ctx context.Context, params *ListModulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListModulesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // JoinNodeWithBody Enrol a node (mutual TLS with the node's key)
 //
 // The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
@@ -3956,6 +5522,101 @@ func (c *Client) RotateNodeKey(ctx context.Context, body RotateNodeKeyJSONReques
 // Corresponds with POST /node/leave (the `LeaveNode` operationId).
 func (c *Client) LeaveNode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLeaveNodeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaseLicenseWithBody Ask for seats and pages of a licence (mutual TLS)
+//
+// What gateways and nodes ask of the licence tracking server that they are set to.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+func (c *Client) LeaseLicenseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaseLicenseRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaseLicense Ask for seats and pages of a licence (mutual TLS)
+//
+// What gateways and nodes ask of the licence tracking server that they are set to.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+func (c *Client) LeaseLicense(ctx context.Context, body LeaseLicenseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaseLicenseRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportPagesWithBody Report committed pages (mutual TLS)
+//
+// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+func (c *Client) ReportPagesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportPagesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportPages Report committed pages (mutual TLS)
+//
+// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+func (c *Client) ReportPages(ctx context.Context, body ReportPagesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportPagesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplica What a standby keeps of the licence tracking server (mutual TLS)
+//
+// For the server whose key is named as standby.
+//
+// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
+func (c *Client) GetReplica(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplicaRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5867,6 +7528,18 @@ func NewGetDocumentContentRequest(server string, document DocumentPath, params *
 
 		}
 
+		if params.Ocr != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ocr", *params.Ocr, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Download != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "download", *params.Download, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
@@ -5889,6 +7562,53 @@ func NewGetDocumentContentRequest(server string, document DocumentPath, params *
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewSplitDocumentRequest calls the generic SplitDocument builder with application/json body
+func NewSplitDocumentRequest(server string, document DocumentPath, body SplitDocumentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSplitDocumentRequestWithBody(server, document, "application/json", bodyReader)
+}
+
+// NewSplitDocumentRequestWithBody constructs an http.Request for the SplitDocument method, with any body, and a specified content type
+func NewSplitDocumentRequestWithBody(server string, document DocumentPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "document", document, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/documents/%s/split", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -6011,6 +7731,123 @@ func NewStartRotationRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewImportFileRequestWithBody constructs an http.Request for the ImportFile method, with any body, and a specified content type
+func NewImportFileRequestWithBody(server string, params *ImportFileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/imports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Node != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "node", *params.Node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resolution != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resolution", *params.Resolution, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Mode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", *params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Document != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "document", *params.Document, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -6547,6 +8384,142 @@ func NewAckPageRequestWithBody(server string, job JobPath, n PageNumber, content
 	return req, nil
 }
 
+// NewGetBarcodesRequest constructs an http.Request for the GetBarcodes method
+func NewGetBarcodesRequest(server string, job JobPath, n PageNumber, params *GetBarcodesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "n", n, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/pages/%s/barcodes", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTextRequest constructs an http.Request for the GetText method
+func NewGetTextRequest(server string, job JobPath, n PageNumber, params *GetTextParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "n", n, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/pages/%s/text", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Language != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "language", *params.Language, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReleaseJobRequest calls the generic ReleaseJob builder with application/json body
 func NewReleaseJobRequest(server string, job JobPath, body ReleaseJobJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -6768,6 +8741,839 @@ func NewDeleteJoinTokenRequest(server string, token ShortID) (*http.Request, err
 	return req, nil
 }
 
+// NewGetLicenseRequest constructs an http.Request for the GetLicense method
+func NewGetLicenseRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetAlertsRequest constructs an http.Request for the GetAlerts method
+func NewGetAlertsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetAlertsRequest calls the generic SetAlerts builder with application/json body
+func NewSetAlertsRequest(server string, body SetAlertsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetAlertsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetAlertsRequestWithBody constructs an http.Request for the SetAlerts method, with any body, and a specified content type
+func NewSetAlertsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTestAlertsRequest constructs an http.Request for the TestAlerts method
+func NewTestAlertsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/alerts/test")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListItemsRequest constructs an http.Request for the ListItems method
+func NewListItemsRequest(server string, params *ListItemsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAddItemRequest calls the generic AddItem builder with application/json body
+func NewAddItemRequest(server string, body AddItemJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddItemRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAddItemRequestWithBody constructs an http.Request for the AddItem method, with any body, and a specified content type
+func NewAddItemRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveItemRequest constructs an http.Request for the RemoveItem method
+func NewRemoveItemRequest(server string, item ItemPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item", item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetItemRequest constructs an http.Request for the GetItem method
+func NewGetItemRequest(server string, item ItemPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item", item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditItemRequest calls the generic EditItem builder with application/json body
+func NewEditItemRequest(server string, item ItemPath, body EditItemJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditItemRequestWithBody(server, item, "application/json", bodyReader)
+}
+
+// NewEditItemRequestWithBody constructs an http.Request for the EditItem method, with any body, and a specified content type
+func NewEditItemRequestWithBody(server string, item ItemPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item", item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSeatsRequest constructs an http.Request for the ListSeats method
+func NewListSeatsRequest(server string, item ItemPath, params *ListSeatsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item", item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items/%s/seats", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseSeatRequest constructs an http.Request for the ReleaseSeat method
+func NewReleaseSeatRequest(server string, item ItemPath, seat SeatPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item", item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "seat", seat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/items/%s/seats/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportLedgerRequest constructs an http.Request for the ExportLedger method
+func NewExportLedgerRequest(server string, params *ExportLedgerParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/ledger")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Node != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "node", *params.Node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListProjectsRequest constructs an http.Request for the ListProjects method
+func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/projects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateProjectRequest calls the generic CreateProject builder with application/json body
+func NewCreateProjectRequest(server string, body CreateProjectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProjectRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateProjectRequestWithBody constructs an http.Request for the CreateProject method, with any body, and a specified content type
+func NewCreateProjectRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/projects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteProjectRequest constructs an http.Request for the DeleteProject method
+func NewDeleteProjectRequest(server string, project ProjectPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/projects/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetProjectRequest constructs an http.Request for the GetProject method
+func NewGetProjectRequest(server string, project ProjectPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/projects/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEditProjectRequest calls the generic EditProject builder with application/json body
+func NewEditProjectRequest(server string, project ProjectPath, body EditProjectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEditProjectRequestWithBody(server, project, "application/json", bodyReader)
+}
+
+// NewEditProjectRequestWithBody constructs an http.Request for the EditProject method, with any body, and a specified content type
+func NewEditProjectRequestWithBody(server string, project ProjectPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/projects/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetUsageRequest constructs an http.Request for the GetUsage method
+func NewGetUsageRequest(server string, params *GetUsageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/license/usage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.By != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", *params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Item != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "item", *params.Item, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDrainLinkRequest calls the generic DrainLink builder with application/json body
 func NewDrainLinkRequest(server string, body DrainLinkJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -6982,6 +9788,60 @@ func NewGetMetricsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListModulesRequest constructs an http.Request for the ListModules method
+func NewListModulesRequest(server string, params *ListModulesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/modules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Node != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "node", *params.Node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewJoinNodeRequest calls the generic JoinNode builder with application/json body
 func NewJoinNodeRequest(server string, body JoinNodeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7149,6 +10009,140 @@ func NewLeaveNodeRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLeaseLicenseRequest calls the generic LeaseLicense builder with application/json body
+func NewLeaseLicenseRequest(server string, body LeaseLicenseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLeaseLicenseRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLeaseLicenseRequestWithBody constructs an http.Request for the LeaseLicense method, with any body, and a specified content type
+func NewLeaseLicenseRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/license/lease")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportPagesRequest calls the generic ReportPages builder with application/json body
+func NewReportPagesRequest(server string, body ReportPagesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportPagesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportPagesRequestWithBody constructs an http.Request for the ReportPages method, with any body, and a specified content type
+func NewReportPagesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/license/receipts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetReplicaRequest constructs an http.Request for the GetReplica method
+func NewGetReplicaRequest(server string, params *GetReplicaParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/license/replica")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -9594,6 +12588,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /documents/{document}/content (the `GetDocumentContent` operationId).
 	GetDocumentContentWithResponse(ctx context.Context, document DocumentPath, params *GetDocumentContentParams, reqEditors ...RequestEditorFn) (*GetDocumentContentResponse, error)
 
+	// SplitDocumentWithBodyWithResponse Cut a batch at its separator sheets
+	//
+	// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+	SplitDocumentWithBodyWithResponse(ctx context.Context, document DocumentPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SplitDocumentResponse, error)
+
+	// SplitDocumentWithResponse Cut a batch at its separator sheets
+	//
+	// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+	SplitDocumentWithResponse(ctx context.Context, document DocumentPath, body SplitDocumentJSONRequestBody, reqEditors ...RequestEditorFn) (*SplitDocumentResponse, error)
+
 	// GetEventsWithResponse Everything that the caller may see
 	//
 	// At a gateway only nodes and scanners; follow a job at its own events.
@@ -9626,6 +12638,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /identity/rotation (the `StartRotation` operationId).
 	StartRotationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StartRotationResponse, error)
+
+	// ImportFileWithBodyWithResponse Make pages of a PDF
+	//
+	// Module pdf-rasterizer. At a gateway the member node says where. The job has no scanner; it is followed, canceled and acknowledged like a scan.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /imports (the `ImportFile` operationId).
+	ImportFileWithBodyWithResponse(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportFileResponse, error)
 
 	// ListJobsWithResponse The caller's jobs, newest first
 	//
@@ -9708,6 +12729,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{job}/pages/{n}/ack (the `AckPage` operationId).
 	AckPageWithResponse(ctx context.Context, job JobPath, n PageNumber, body AckPageJSONRequestBody, reqEditors ...RequestEditorFn) (*AckPageResponse, error)
 
+	// GetBarcodesWithResponse Barcodes on a page
+	//
+	// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
+	GetBarcodesWithResponse(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*GetBarcodesResponse, error)
+
+	// GetTextWithResponse Text on a page
+	//
+	// Module ocr. The first reading of a page takes seconds and is kept with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{job}/pages/{n}/text (the `GetText` operationId).
+	GetTextWithResponse(ctx context.Context, job JobPath, n PageNumber, params *GetTextParams, reqEditors ...RequestEditorFn) (*GetTextResponse, error)
+
 	// ReleaseJobWithBodyWithResponse Release a held job, standing at the scanner
 	//
 	// The owner sends the presence of the scanner's sticker; operators need none.
@@ -9764,6 +12803,179 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /join-tokens/{token} (the `DeleteJoinToken` operationId).
 	DeleteJoinTokenWithResponse(ctx context.Context, token ShortID, reqEditors ...RequestEditorFn) (*DeleteJoinTokenResponse, error)
+
+	// GetLicenseWithResponse What this end is licensed for
+	//
+	// For operators and administrators.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license (the `GetLicense` operationId).
+	GetLicenseWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLicenseResponse, error)
+
+	// GetAlertsWithResponse When and how administrators are warned
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/alerts (the `GetAlerts` operationId).
+	GetAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAlertsResponse, error)
+
+	// SetAlertsWithBodyWithResponse Change that
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+	SetAlertsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetAlertsResponse, error)
+
+	// SetAlertsWithResponse Change that
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+	SetAlertsWithResponse(ctx context.Context, body SetAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*SetAlertsResponse, error)
+
+	// TestAlertsWithResponse Send a test message by every way that is set
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /license/alerts/test (the `TestAlerts` operationId).
+	TestAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*TestAlertsResponse, error)
+
+	// ListItemsWithResponse The keys that this licence tracking server hands out
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/items (the `ListItems` operationId).
+	ListItemsWithResponse(ctx context.Context, params *ListItemsParams, reqEditors ...RequestEditorFn) (*ListItemsResponse, error)
+
+	// AddItemWithBodyWithResponse Hand a key to the licence tracking server
+	//
+	// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+	// licence; an older one is refused with license-revoked.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /license/items (the `AddItem` operationId).
+	AddItemWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddItemResponse, error)
+
+	// AddItemWithResponse Hand a key to the licence tracking server
+	//
+	// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+	// licence; an older one is refused with license-revoked.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /license/items (the `AddItem` operationId).
+	AddItemWithResponse(ctx context.Context, body AddItemJSONRequestBody, reqEditors ...RequestEditorFn) (*AddItemResponse, error)
+
+	// RemoveItemWithResponse Take an item away
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /license/items/{item} (the `RemoveItem` operationId).
+	RemoveItemWithResponse(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*RemoveItemResponse, error)
+
+	// GetItemWithResponse Read an item
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/items/{item} (the `GetItem` operationId).
+	GetItemWithResponse(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*GetItemResponse, error)
+
+	// EditItemWithBodyWithResponse Suspend an item, or let it be used again
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+	EditItemWithBodyWithResponse(ctx context.Context, item ItemPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditItemResponse, error)
+
+	// EditItemWithResponse Suspend an item, or let it be used again
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+	EditItemWithResponse(ctx context.Context, item ItemPath, body EditItemJSONRequestBody, reqEditors ...RequestEditorFn) (*EditItemResponse, error)
+
+	// ListSeatsWithResponse Who holds seats of an item
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/items/{item}/seats (the `ListSeats` operationId).
+	ListSeatsWithResponse(ctx context.Context, item ItemPath, params *ListSeatsParams, reqEditors ...RequestEditorFn) (*ListSeatsResponse, error)
+
+	// ReleaseSeatWithResponse Free a seat
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /license/items/{item}/seats/{seat} (the `ReleaseSeat` operationId).
+	ReleaseSeatWithResponse(ctx context.Context, item ItemPath, seat SeatPath, reqEditors ...RequestEditorFn) (*ReleaseSeatResponse, error)
+
+	// ExportLedgerWithResponse Every counted page
+	//
+	// Pages of one node follow each other in the order of their numbers; each entry holds the hash of the chain up to it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/ledger (the `ExportLedger` operationId).
+	ExportLedgerWithResponse(ctx context.Context, params *ExportLedgerParams, reqEditors ...RequestEditorFn) (*ExportLedgerResponse, error)
+
+	// ListProjectsWithResponse Handshake codes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/projects (the `ListProjects` operationId).
+	ListProjectsWithResponse(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*ListProjectsResponse, error)
+
+	// CreateProjectWithBodyWithResponse Make a handshake code
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /license/projects (the `CreateProject` operationId).
+	CreateProjectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectResponse, error)
+
+	// CreateProjectWithResponse Make a handshake code
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /license/projects (the `CreateProject` operationId).
+	CreateProjectWithResponse(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectResponse, error)
+
+	// DeleteProjectWithResponse End a handshake code
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /license/projects/{project} (the `DeleteProject` operationId).
+	DeleteProjectWithResponse(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*DeleteProjectResponse, error)
+
+	// GetProjectWithResponse Read a project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/projects/{project} (the `GetProject` operationId).
+	GetProjectWithResponse(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*GetProjectResponse, error)
+
+	// EditProjectWithBodyWithResponse Change a project
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+	EditProjectWithBodyWithResponse(ctx context.Context, project ProjectPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProjectResponse, error)
+
+	// EditProjectWithResponse Change a project
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+	EditProjectWithResponse(ctx context.Context, project ProjectPath, body EditProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProjectResponse, error)
+
+	// GetUsageWithResponse What was used of each item in each period
+	//
+	// Counted from the ledger: pages by the time at which they were committed, in UTC.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /license/usage (the `GetUsage` operationId).
+	GetUsageWithResponse(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*GetUsageResponse, error)
 
 	// DrainLinkWithBodyWithResponse Ask the node to open its next link
 	//
@@ -9843,6 +13055,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMetricsResponse, error)
 
+	// ListModulesWithResponse What this end can do beyond scanning
+	//
+	// At a gateway of the node that the query names.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /modules (the `ListModules` operationId).
+	ListModulesWithResponse(ctx context.Context, params *ListModulesParams, reqEditors ...RequestEditorFn) (*ListModulesResponse, error)
+
 	// JoinNodeWithBodyWithResponse Enrol a node (mutual TLS with the node's key)
 	//
 	// The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
@@ -9906,6 +13127,53 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /node/leave (the `LeaveNode` operationId).
 	LeaveNodeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LeaveNodeResponse, error)
+
+	// LeaseLicenseWithBodyWithResponse Ask for seats and pages of a licence (mutual TLS)
+	//
+	// What gateways and nodes ask of the licence tracking server that they are set to.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+	LeaseLicenseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LeaseLicenseResponse, error)
+
+	// LeaseLicenseWithResponse Ask for seats and pages of a licence (mutual TLS)
+	//
+	// What gateways and nodes ask of the licence tracking server that they are set to.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+	LeaseLicenseWithResponse(ctx context.Context, body LeaseLicenseJSONRequestBody, reqEditors ...RequestEditorFn) (*LeaseLicenseResponse, error)
+
+	// ReportPagesWithBodyWithResponse Report committed pages (mutual TLS)
+	//
+	// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+	// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+	ReportPagesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportPagesResponse, error)
+
+	// ReportPagesWithResponse Report committed pages (mutual TLS)
+	//
+	// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+	// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+	ReportPagesWithResponse(ctx context.Context, body ReportPagesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportPagesResponse, error)
+
+	// GetReplicaWithResponse What a standby keeps of the licence tracking server (mutual TLS)
+	//
+	// For the server whose key is named as standby.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
+	GetReplicaWithResponse(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*GetReplicaResponse, error)
 
 	// PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
 	//
@@ -11167,6 +14435,54 @@ func (r GetDocumentContentResponse) ContentType() string {
 	return ""
 }
 
+type SplitDocumentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DocumentList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SplitDocumentResponse) GetJSON200() *DocumentList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SplitDocumentResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SplitDocumentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SplitDocumentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SplitDocumentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SplitDocumentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -11339,6 +14655,61 @@ func (r StartRotationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartRotationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ImportFileResponse201Headers the declared response headers of an HTTP 201 response for ImportFile
+type ImportFileResponse201Headers struct {
+	Location string
+}
+
+type ImportFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Job
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ImportFileResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ImportFileResponse) GetJSON201() *Job {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ImportFileResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ImportFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImportFileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11769,6 +15140,102 @@ func (r AckPageResponse) ContentType() string {
 	return ""
 }
 
+type GetBarcodesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BarcodeList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBarcodesResponse) GetJSON200() *BarcodeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBarcodesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBarcodesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBarcodesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBarcodesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBarcodesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTextResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageText
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTextResponse) GetJSON200() *PageText {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTextResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTextResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTextResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTextResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTextResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReleaseJobResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12003,6 +15470,856 @@ func (r DeleteJoinTokenResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeleteJoinTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLicenseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *License
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLicenseResponse) GetJSON200() *License {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLicenseResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLicenseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLicenseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLicenseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLicenseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alerts
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAlertsResponse) GetJSON200() *Alerts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alerts
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetAlertsResponse) GetJSON200() *Alerts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertTest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestAlertsResponse) GetJSON200() *AlertTest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestAlertsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListItemsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ItemList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListItemsResponse) GetJSON200() *ItemList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListItemsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListItemsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListItemsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListItemsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListItemsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AddItemResponse201Headers the declared response headers of an HTTP 201 response for AddItem
+type AddItemResponse201Headers struct {
+	Location string
+}
+
+type AddItemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Item
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AddItemResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddItemResponse) GetJSON201() *Item {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddItemResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddItemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddItemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddItemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddItemResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RemoveItemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RemoveItemResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RemoveItemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemoveItemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemoveItemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemoveItemResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetItemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Item
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetItemResponse) GetJSON200() *Item {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetItemResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetItemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetItemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetItemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetItemResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditItemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Item
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditItemResponse) GetJSON200() *Item {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditItemResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditItemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditItemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditItemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditItemResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSeatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SeatList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSeatsResponse) GetJSON200() *SeatList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSeatsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSeatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSeatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSeatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSeatsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseSeatResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseSeatResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseSeatResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseSeatResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseSeatResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseSeatResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportLedgerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportLedgerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportLedgerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportLedgerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportLedgerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportLedgerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProjectsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProjectList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProjectsResponse) GetJSON200() *ProjectList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProjectsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProjectsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProjectsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateProjectResponse201Headers the declared response headers of an HTTP 201 response for CreateProject
+type CreateProjectResponse201Headers struct {
+	Location string
+}
+
+type CreateProjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Project
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateProjectResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateProjectResponse) GetJSON201() *Project {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateProjectResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateProjectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateProjectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteProjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteProjectResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteProjectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteProjectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetProjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Project
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetProjectResponse) GetJSON200() *Project {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetProjectResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetProjectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetProjectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EditProjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Project
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EditProjectResponse) GetJSON200() *Project {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EditProjectResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EditProjectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EditProjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EditProjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EditProjectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Usage
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUsageResponse) GetJSON200() *Usage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetUsageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUsageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12269,6 +16586,54 @@ func (r GetMetricsResponse) ContentType() string {
 	return ""
 }
 
+type ListModulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ModuleList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListModulesResponse) GetJSON200() *ModuleList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListModulesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListModulesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListModulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListModulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListModulesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type JoinNodeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12503,6 +16868,143 @@ func (r LeaveNodeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LeaveNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaseLicenseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LeaseAnswer
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LeaseLicenseResponse) GetJSON200() *LeaseAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LeaseLicenseResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaseLicenseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaseLicenseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaseLicenseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaseLicenseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportPagesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReceiptMark
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportPagesResponse) GetJSON200() *ReceiptMark {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportPagesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportPagesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportPagesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportPagesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportPagesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReplicaResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReplicaResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReplicaResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplicaResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplicaResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReplicaResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15479,6 +19981,36 @@ func (c *ClientWithResponses) GetDocumentContentWithResponse(ctx context.Context
 	return ParseGetDocumentContentResponse(rsp)
 }
 
+// SplitDocumentWithBodyWithResponse Cut a batch at its separator sheets
+//
+// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+func (c *ClientWithResponses) SplitDocumentWithBodyWithResponse(ctx context.Context, document DocumentPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SplitDocumentResponse, error) {
+	rsp, err := c.SplitDocumentWithBody(ctx, document, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSplitDocumentResponse(rsp)
+}
+
+// SplitDocumentWithResponse Cut a batch at its separator sheets
+//
+// Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /documents/{document}/split (the `SplitDocument` operationId).
+func (c *ClientWithResponses) SplitDocumentWithResponse(ctx context.Context, document DocumentPath, body SplitDocumentJSONRequestBody, reqEditors ...RequestEditorFn) (*SplitDocumentResponse, error) {
+	rsp, err := c.SplitDocument(ctx, document, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSplitDocumentResponse(rsp)
+}
+
 // GetEventsWithResponse Everything that the caller may see
 //
 // At a gateway only nodes and scanners; follow a job at its own events.
@@ -15534,6 +20066,21 @@ func (c *ClientWithResponses) StartRotationWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseStartRotationResponse(rsp)
+}
+
+// ImportFileWithBodyWithResponse Make pages of a PDF
+//
+// Module pdf-rasterizer. At a gateway the member node says where. The job has no scanner; it is followed, canceled and acknowledged like a scan.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /imports (the `ImportFile` operationId).
+func (c *ClientWithResponses) ImportFileWithBodyWithResponse(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportFileResponse, error) {
+	rsp, err := c.ImportFileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportFileResponse(rsp)
 }
 
 // ListJobsWithResponse The caller's jobs, newest first
@@ -15677,6 +20224,36 @@ func (c *ClientWithResponses) AckPageWithResponse(ctx context.Context, job JobPa
 	return ParseAckPageResponse(rsp)
 }
 
+// GetBarcodesWithResponse Barcodes on a page
+//
+// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
+func (c *ClientWithResponses) GetBarcodesWithResponse(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*GetBarcodesResponse, error) {
+	rsp, err := c.GetBarcodes(ctx, job, n, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBarcodesResponse(rsp)
+}
+
+// GetTextWithResponse Text on a page
+//
+// Module ocr. The first reading of a page takes seconds and is kept with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{job}/pages/{n}/text (the `GetText` operationId).
+func (c *ClientWithResponses) GetTextWithResponse(ctx context.Context, job JobPath, n PageNumber, params *GetTextParams, reqEditors ...RequestEditorFn) (*GetTextResponse, error) {
+	rsp, err := c.GetText(ctx, job, n, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTextResponse(rsp)
+}
+
 // ReleaseJobWithBodyWithResponse Release a held job, standing at the scanner
 //
 // The owner sends the presence of the scanner's sticker; operators need none.
@@ -15774,6 +20351,317 @@ func (c *ClientWithResponses) DeleteJoinTokenWithResponse(ctx context.Context, t
 		return nil, err
 	}
 	return ParseDeleteJoinTokenResponse(rsp)
+}
+
+// GetLicenseWithResponse What this end is licensed for
+//
+// For operators and administrators.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license (the `GetLicense` operationId).
+func (c *ClientWithResponses) GetLicenseWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLicenseResponse, error) {
+	rsp, err := c.GetLicense(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLicenseResponse(rsp)
+}
+
+// GetAlertsWithResponse When and how administrators are warned
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/alerts (the `GetAlerts` operationId).
+func (c *ClientWithResponses) GetAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAlertsResponse, error) {
+	rsp, err := c.GetAlerts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAlertsResponse(rsp)
+}
+
+// SetAlertsWithBodyWithResponse Change that
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+func (c *ClientWithResponses) SetAlertsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetAlertsResponse, error) {
+	rsp, err := c.SetAlertsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetAlertsResponse(rsp)
+}
+
+// SetAlertsWithResponse Change that
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /license/alerts (the `SetAlerts` operationId).
+func (c *ClientWithResponses) SetAlertsWithResponse(ctx context.Context, body SetAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*SetAlertsResponse, error) {
+	rsp, err := c.SetAlerts(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetAlertsResponse(rsp)
+}
+
+// TestAlertsWithResponse Send a test message by every way that is set
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /license/alerts/test (the `TestAlerts` operationId).
+func (c *ClientWithResponses) TestAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*TestAlertsResponse, error) {
+	rsp, err := c.TestAlerts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestAlertsResponse(rsp)
+}
+
+// ListItemsWithResponse The keys that this licence tracking server hands out
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/items (the `ListItems` operationId).
+func (c *ClientWithResponses) ListItemsWithResponse(ctx context.Context, params *ListItemsParams, reqEditors ...RequestEditorFn) (*ListItemsResponse, error) {
+	rsp, err := c.ListItems(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListItemsResponse(rsp)
+}
+
+// AddItemWithBodyWithResponse Hand a key to the licence tracking server
+//
+// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+// licence; an older one is refused with license-revoked.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /license/items (the `AddItem` operationId).
+func (c *ClientWithResponses) AddItemWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddItemResponse, error) {
+	rsp, err := c.AddItemWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddItemResponse(rsp)
+}
+
+// AddItemWithResponse Hand a key to the licence tracking server
+//
+// For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+// licence; an older one is refused with license-revoked.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /license/items (the `AddItem` operationId).
+func (c *ClientWithResponses) AddItemWithResponse(ctx context.Context, body AddItemJSONRequestBody, reqEditors ...RequestEditorFn) (*AddItemResponse, error) {
+	rsp, err := c.AddItem(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddItemResponse(rsp)
+}
+
+// RemoveItemWithResponse Take an item away
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /license/items/{item} (the `RemoveItem` operationId).
+func (c *ClientWithResponses) RemoveItemWithResponse(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*RemoveItemResponse, error) {
+	rsp, err := c.RemoveItem(ctx, item, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemoveItemResponse(rsp)
+}
+
+// GetItemWithResponse Read an item
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/items/{item} (the `GetItem` operationId).
+func (c *ClientWithResponses) GetItemWithResponse(ctx context.Context, item ItemPath, reqEditors ...RequestEditorFn) (*GetItemResponse, error) {
+	rsp, err := c.GetItem(ctx, item, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetItemResponse(rsp)
+}
+
+// EditItemWithBodyWithResponse Suspend an item, or let it be used again
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+func (c *ClientWithResponses) EditItemWithBodyWithResponse(ctx context.Context, item ItemPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditItemResponse, error) {
+	rsp, err := c.EditItemWithBody(ctx, item, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditItemResponse(rsp)
+}
+
+// EditItemWithResponse Suspend an item, or let it be used again
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /license/items/{item} (the `EditItem` operationId).
+func (c *ClientWithResponses) EditItemWithResponse(ctx context.Context, item ItemPath, body EditItemJSONRequestBody, reqEditors ...RequestEditorFn) (*EditItemResponse, error) {
+	rsp, err := c.EditItem(ctx, item, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditItemResponse(rsp)
+}
+
+// ListSeatsWithResponse Who holds seats of an item
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/items/{item}/seats (the `ListSeats` operationId).
+func (c *ClientWithResponses) ListSeatsWithResponse(ctx context.Context, item ItemPath, params *ListSeatsParams, reqEditors ...RequestEditorFn) (*ListSeatsResponse, error) {
+	rsp, err := c.ListSeats(ctx, item, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSeatsResponse(rsp)
+}
+
+// ReleaseSeatWithResponse Free a seat
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /license/items/{item}/seats/{seat} (the `ReleaseSeat` operationId).
+func (c *ClientWithResponses) ReleaseSeatWithResponse(ctx context.Context, item ItemPath, seat SeatPath, reqEditors ...RequestEditorFn) (*ReleaseSeatResponse, error) {
+	rsp, err := c.ReleaseSeat(ctx, item, seat, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseSeatResponse(rsp)
+}
+
+// ExportLedgerWithResponse Every counted page
+//
+// Pages of one node follow each other in the order of their numbers; each entry holds the hash of the chain up to it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/ledger (the `ExportLedger` operationId).
+func (c *ClientWithResponses) ExportLedgerWithResponse(ctx context.Context, params *ExportLedgerParams, reqEditors ...RequestEditorFn) (*ExportLedgerResponse, error) {
+	rsp, err := c.ExportLedger(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportLedgerResponse(rsp)
+}
+
+// ListProjectsWithResponse Handshake codes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/projects (the `ListProjects` operationId).
+func (c *ClientWithResponses) ListProjectsWithResponse(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*ListProjectsResponse, error) {
+	rsp, err := c.ListProjects(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectsResponse(rsp)
+}
+
+// CreateProjectWithBodyWithResponse Make a handshake code
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /license/projects (the `CreateProject` operationId).
+func (c *ClientWithResponses) CreateProjectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectResponse, error) {
+	rsp, err := c.CreateProjectWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectResponse(rsp)
+}
+
+// CreateProjectWithResponse Make a handshake code
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /license/projects (the `CreateProject` operationId).
+func (c *ClientWithResponses) CreateProjectWithResponse(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectResponse, error) {
+	rsp, err := c.CreateProject(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectResponse(rsp)
+}
+
+// DeleteProjectWithResponse End a handshake code
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /license/projects/{project} (the `DeleteProject` operationId).
+func (c *ClientWithResponses) DeleteProjectWithResponse(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*DeleteProjectResponse, error) {
+	rsp, err := c.DeleteProject(ctx, project, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProjectResponse(rsp)
+}
+
+// GetProjectWithResponse Read a project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/projects/{project} (the `GetProject` operationId).
+func (c *ClientWithResponses) GetProjectWithResponse(ctx context.Context, project ProjectPath, reqEditors ...RequestEditorFn) (*GetProjectResponse, error) {
+	rsp, err := c.GetProject(ctx, project, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectResponse(rsp)
+}
+
+// EditProjectWithBodyWithResponse Change a project
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+func (c *ClientWithResponses) EditProjectWithBodyWithResponse(ctx context.Context, project ProjectPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EditProjectResponse, error) {
+	rsp, err := c.EditProjectWithBody(ctx, project, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProjectResponse(rsp)
+}
+
+// EditProjectWithResponse Change a project
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /license/projects/{project} (the `EditProject` operationId).
+func (c *ClientWithResponses) EditProjectWithResponse(ctx context.Context, project ProjectPath, body EditProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*EditProjectResponse, error) {
+	rsp, err := c.EditProject(ctx, project, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEditProjectResponse(rsp)
+}
+
+// GetUsageWithResponse What was used of each item in each period
+//
+// Counted from the ledger: pages by the time at which they were committed, in UTC.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /license/usage (the `GetUsage` operationId).
+func (c *ClientWithResponses) GetUsageWithResponse(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*GetUsageResponse, error) {
+	rsp, err := c.GetUsage(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUsageResponse(rsp)
 }
 
 // DrainLinkWithBodyWithResponse Ask the node to open its next link
@@ -15914,6 +20802,21 @@ func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, reqEdi
 	return ParseGetMetricsResponse(rsp)
 }
 
+// ListModulesWithResponse What this end can do beyond scanning
+//
+// At a gateway of the node that the query names.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /modules (the `ListModules` operationId).
+func (c *ClientWithResponses) ListModulesWithResponse(ctx context.Context, params *ListModulesParams, reqEditors ...RequestEditorFn) (*ListModulesResponse, error) {
+	rsp, err := c.ListModules(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListModulesResponse(rsp)
+}
+
 // JoinNodeWithBodyWithResponse Enrol a node (mutual TLS with the node's key)
 //
 // The node's identity is the key of its TLS certificate; the body holds the token, or asks for a person's approval.
@@ -16024,6 +20927,83 @@ func (c *ClientWithResponses) LeaveNodeWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseLeaveNodeResponse(rsp)
+}
+
+// LeaseLicenseWithBodyWithResponse Ask for seats and pages of a licence (mutual TLS)
+//
+// What gateways and nodes ask of the licence tracking server that they are set to.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+func (c *ClientWithResponses) LeaseLicenseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LeaseLicenseResponse, error) {
+	rsp, err := c.LeaseLicenseWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaseLicenseResponse(rsp)
+}
+
+// LeaseLicenseWithResponse Ask for seats and pages of a licence (mutual TLS)
+//
+// What gateways and nodes ask of the licence tracking server that they are set to.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/lease (the `LeaseLicense` operationId).
+func (c *ClientWithResponses) LeaseLicenseWithResponse(ctx context.Context, body LeaseLicenseJSONRequestBody, reqEditors ...RequestEditorFn) (*LeaseLicenseResponse, error) {
+	rsp, err := c.LeaseLicense(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaseLicenseResponse(rsp)
+}
+
+// ReportPagesWithBodyWithResponse Report committed pages (mutual TLS)
+//
+// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+func (c *ClientWithResponses) ReportPagesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportPagesResponse, error) {
+	rsp, err := c.ReportPagesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportPagesResponse(rsp)
+}
+
+// ReportPagesWithResponse Report committed pages (mutual TLS)
+//
+// By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+// be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/receipts (the `ReportPages` operationId).
+func (c *ClientWithResponses) ReportPagesWithResponse(ctx context.Context, body ReportPagesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportPagesResponse, error) {
+	rsp, err := c.ReportPages(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportPagesResponse(rsp)
+}
+
+// GetReplicaWithResponse What a standby keeps of the licence tracking server (mutual TLS)
+//
+// For the server whose key is named as standby.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
+func (c *ClientWithResponses) GetReplicaWithResponse(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*GetReplicaResponse, error) {
+	rsp, err := c.GetReplica(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplicaResponse(rsp)
 }
 
 // PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
@@ -17585,6 +22565,39 @@ func ParseGetDocumentContentResponse(rsp *http.Response) (*GetDocumentContentRes
 	return response, nil
 }
 
+// ParseSplitDocumentResponse parses an HTTP response from a SplitDocumentWithResponse call
+func ParseSplitDocumentResponse(rsp *http.Response) (*SplitDocumentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SplitDocumentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DocumentList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetEventsResponse parses an HTTP response from a GetEventsWithResponse call
 func ParseGetEventsResponse(rsp *http.Response) (*GetEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -17701,6 +22714,52 @@ func ParseStartRotationResponse(rsp *http.Response) (*StartRotationResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseImportFileResponse parses an HTTP response from a ImportFileWithResponse call
+func ParseImportFileResponse(rsp *http.Response) (*ImportFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ImportFileResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -18049,6 +23108,72 @@ func ParseAckPageResponse(rsp *http.Response) (*AckPageResponse, error) {
 	return response, nil
 }
 
+// ParseGetBarcodesResponse parses an HTTP response from a GetBarcodesWithResponse call
+func ParseGetBarcodesResponse(rsp *http.Response) (*GetBarcodesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBarcodesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BarcodeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTextResponse parses an HTTP response from a GetTextWithResponse call
+func ParseGetTextResponse(rsp *http.Response) (*GetTextResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTextResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageText
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReleaseJobResponse parses an HTTP response from a ReleaseJobWithResponse call
 func ParseReleaseJobResponse(rsp *http.Response) (*ReleaseJobResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18217,6 +23342,610 @@ func ParseDeleteJoinTokenResponse(rsp *http.Response) (*DeleteJoinTokenResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLicenseResponse parses an HTTP response from a GetLicenseWithResponse call
+func ParseGetLicenseResponse(rsp *http.Response) (*GetLicenseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLicenseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest License
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetAlertsResponse parses an HTTP response from a GetAlertsWithResponse call
+func ParseGetAlertsResponse(rsp *http.Response) (*GetAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alerts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetAlertsResponse parses an HTTP response from a SetAlertsWithResponse call
+func ParseSetAlertsResponse(rsp *http.Response) (*SetAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alerts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTestAlertsResponse parses an HTTP response from a TestAlertsWithResponse call
+func ParseTestAlertsResponse(rsp *http.Response) (*TestAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertTest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListItemsResponse parses an HTTP response from a ListItemsWithResponse call
+func ParseListItemsResponse(rsp *http.Response) (*ListItemsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListItemsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ItemList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAddItemResponse parses an HTTP response from a AddItemWithResponse call
+func ParseAddItemResponse(rsp *http.Response) (*AddItemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddItemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Item
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AddItemResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRemoveItemResponse parses an HTTP response from a RemoveItemWithResponse call
+func ParseRemoveItemResponse(rsp *http.Response) (*RemoveItemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemoveItemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetItemResponse parses an HTTP response from a GetItemWithResponse call
+func ParseGetItemResponse(rsp *http.Response) (*GetItemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetItemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Item
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditItemResponse parses an HTTP response from a EditItemWithResponse call
+func ParseEditItemResponse(rsp *http.Response) (*EditItemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditItemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Item
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSeatsResponse parses an HTTP response from a ListSeatsWithResponse call
+func ParseListSeatsResponse(rsp *http.Response) (*ListSeatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSeatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SeatList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseSeatResponse parses an HTTP response from a ReleaseSeatWithResponse call
+func ParseReleaseSeatResponse(rsp *http.Response) (*ReleaseSeatResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseSeatResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportLedgerResponse parses an HTTP response from a ExportLedgerWithResponse call
+func ParseExportLedgerResponse(rsp *http.Response) (*ExportLedgerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportLedgerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProjectsResponse parses an HTTP response from a ListProjectsWithResponse call
+func ParseListProjectsResponse(rsp *http.Response) (*ListProjectsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProjectList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateProjectResponse parses an HTTP response from a CreateProjectWithResponse call
+func ParseCreateProjectResponse(rsp *http.Response) (*CreateProjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateProjectResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProjectResponse parses an HTTP response from a DeleteProjectWithResponse call
+func ParseDeleteProjectResponse(rsp *http.Response) (*DeleteProjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectResponse parses an HTTP response from a GetProjectWithResponse call
+func ParseGetProjectResponse(rsp *http.Response) (*GetProjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEditProjectResponse parses an HTTP response from a EditProjectWithResponse call
+func ParseEditProjectResponse(rsp *http.Response) (*EditProjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EditProjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetUsageResponse parses an HTTP response from a GetUsageWithResponse call
+func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Usage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
 
 	}
 
@@ -18399,6 +24128,39 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 	return response, nil
 }
 
+// ParseListModulesResponse parses an HTTP response from a ListModulesWithResponse call
+func ParseListModulesResponse(rsp *http.Response) (*ListModulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListModulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ModuleList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseJoinNodeResponse parses an HTTP response from a JoinNodeWithResponse call
 func ParseJoinNodeResponse(rsp *http.Response) (*JoinNodeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18558,6 +24320,98 @@ func ParseLeaveNodeResponse(rsp *http.Response) (*LeaveNodeResponse, error) {
 	case rsp.StatusCode == 204:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaseLicenseResponse parses an HTTP response from a LeaseLicenseWithResponse call
+func ParseLeaseLicenseResponse(rsp *http.Response) (*LeaseLicenseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaseLicenseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LeaseAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportPagesResponse parses an HTTP response from a ReportPagesWithResponse call
+func ParseReportPagesResponse(rsp *http.Response) (*ReportPagesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportPagesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReceiptMark
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReplicaResponse parses an HTTP response from a GetReplicaWithResponse call
+func ParseGetReplicaResponse(rsp *http.Response) (*GetReplicaResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplicaResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -95,6 +95,28 @@ const (
 	EncryptionRequired Code = "encryption-required"
 	SealedForOthers    Code = "sealed-for-others"
 	RoadNotOpen        Code = "road-not-open"
+
+	LicenseMissing     Code = "license-missing"
+	LicenseInvalid     Code = "license-invalid"
+	LicenseExpired     Code = "license-expired"
+	LicenseNotYetValid Code = "license-not-yet-valid"
+	LicenseElsewhere   Code = "license-elsewhere"
+	LicenseOrigin      Code = "license-origin"
+	LicenseBoth        Code = "license-both"
+	LicenseRevoked     Code = "license-revoked"
+	LicenseSeats       Code = "license-seats-taken"
+	LicensePages       Code = "license-pages-used"
+	LicenseModule      Code = "license-module"
+	LicenseClock       Code = "license-clock"
+	HandshakeUnknown   Code = "handshake-unknown"
+	TrackingOffline    Code = "tracking-offline"
+	ReceiptMissing     Code = "receipt-missing"
+	ReceiptInvalid     Code = "receipt-invalid"
+	ReceiptGap         Code = "receipt-gap"
+	ItemExists         Code = "item-exists"
+	ModuleMissing      Code = "module-missing"
+	ModuleFailed       Code = "module-failed"
+	FileDamaged        Code = "file-damaged"
 )
 
 type entry struct {
@@ -193,6 +215,28 @@ var table = map[Code]entry{
 	EncryptionRequired: {http.StatusForbidden, "The computer with this scanner gives pages to its gateway only encrypted, and this program did not ask for that.", "Scan with Platen's own page over HTTPS, or with a program that encrypts end to end.", false},
 	SealedForOthers:    {http.StatusConflict, "These pages are encrypted for different devices, so that no one of them could open the file.", "Save the pages of each device by itself, or at the computer with the scanner.", false},
 	RoadNotOpen:        {http.StatusUnauthorized, "This direct connection was not opened, or its time is up.", "Ask the gateway for a new grant, or fetch it through the gateway.", true},
+
+	LicenseMissing:     {http.StatusForbidden, "This web page needs a licence for scanning, and none is set.", "Set productKey or handshakeCode in the page, or ProductKey in platen.ini at the end that the detail names.", false},
+	LicenseInvalid:     {http.StatusForbidden, "This is not a licence that is taken here.", "Copy the whole key. The end that the detail names must trust the vendor who signed it.", false},
+	LicenseExpired:     {http.StatusForbidden, "The licence has run out.", "Renew it with the vendor. What was scanned stays there to be fetched.", false},
+	LicenseNotYetValid: {http.StatusForbidden, "The licence is not valid yet.", "Wait for its first day, or check the clock of the end that the detail names.", false},
+	LicenseElsewhere:   {http.StatusForbidden, "The licence belongs to another gateway or computer.", "Use it where it was made for, or ask the vendor for one for this end.", false},
+	LicenseOrigin:      {http.StatusForbidden, "The licence does not name this web page.", "Ask the vendor to add the page's origin.", false},
+	LicenseBoth:        {http.StatusUnprocessableEntity, "A product key and a handshake code cannot be used together.", "Set one of them.", false},
+	LicenseRevoked:     {http.StatusForbidden, "The licence was withdrawn or replaced.", "Set the newer key, or ask the licence's administrator.", false},
+	LicenseSeats:       {http.StatusForbidden, "All seats of the licence are taken.", "Wait for one, let its administrator release one, or buy more.", true},
+	LicensePages:       {http.StatusForbidden, "The pages of the licence are used up.", "Buy more, or wait for the next period. What was scanned stays there to be fetched.", false},
+	LicenseModule:      {http.StatusForbidden, "The licence does not include this module.", "Ask the vendor for the module that the detail names.", false},
+	LicenseClock:       {http.StatusForbidden, "The clock of this computer went back, so that the licence's time cannot be told.", "Set the clock right, and connect it to its gateway or licence tracking server once.", true},
+	HandshakeUnknown:   {http.StatusForbidden, "The licence tracking server does not know this handshake code.", "Check its spelling: organisation, hyphen, code.", false},
+	TrackingOffline:    {http.StatusServiceUnavailable, "The licence tracking server does not answer, and the time without it is over.", "Check the connection of the end that the detail names. What was scanned stays there to be fetched.", true},
+	ReceiptMissing:     {http.StatusForbidden, "The computer with the scanner did not account for this page.", "Ask the gateway's administrator to look at the node.", false},
+	ReceiptInvalid:     {http.StatusUnprocessableEntity, "These pages are not accounted for as they should be.", "Ask the gateway's administrator to look at the node.", false},
+	ReceiptGap:         {http.StatusConflict, "Pages are missing before these.", "Report from the mark on that the detail names.", true},
+	ItemExists:         {http.StatusConflict, "This licence or handshake code is there already.", "Change it, or take it away first.", false},
+	ModuleMissing:      {http.StatusServiceUnavailable, "What this module needs is not installed at the computer with the scanner.", "Install what the detail names.", false},
+	ModuleFailed:       {http.StatusUnprocessableEntity, "The module could not read this page.", "Scan it again with a higher resolution. The detail says more.", false},
+	FileDamaged:        {http.StatusUnprocessableEntity, "This file cannot be read.", "Check that it opens in another program, without a password.", false},
 }
 
 // Codes lists the table in no order; for documents and tests.

@@ -919,6 +919,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make pages of a PDF
+         * @description Module pdf-rasterizer. At a gateway the member node says where. The job has no scanner; it is followed, canceled and acknowledged like a scan.
+         */
+        post: operations["importFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job}/pages/{n}/barcodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+                n: components["parameters"]["PageNumber"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Barcodes on a page
+         * @description Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+         */
+        get: operations["getBarcodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job}/pages/{n}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+                n: components["parameters"]["PageNumber"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Text on a page
+         * @description Module ocr. The first reading of a page takes seconds and is kept with it.
+         */
+        get: operations["getText"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/documents/{document}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: components["parameters"]["DocumentPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cut a batch at its separator sheets
+         * @description Module barcode. A page with a barcode that matches is a separator: a new document begins there.
+         */
+        post: operations["splitDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/modules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this end can do beyond scanning
+         * @description At a gateway of the node that the query names.
+         */
+        get: operations["listModules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -1336,6 +1444,283 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/license": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this end is licensed for
+         * @description For operators and administrators.
+         */
+        get: operations["getLicense"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys that this licence tracking server hands out */
+        get: operations["listItems"];
+        put?: never;
+        /**
+         * Hand a key to the licence tracking server
+         * @description For administrators, like all that changes something here. A key with a higher revision takes the place of the same
+         *     licence; an older one is refused with license-revoked.
+         */
+        post: operations["addItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/items/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        /** Read an item */
+        get: operations["getItem"];
+        put?: never;
+        post?: never;
+        /** Take an item away */
+        delete: operations["removeItem"];
+        options?: never;
+        head?: never;
+        /** Suspend an item, or let it be used again */
+        patch: operations["editItem"];
+        trace?: never;
+    };
+    "/license/items/{item}/seats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        /** Who holds seats of an item */
+        get: operations["listSeats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/items/{item}/seats/{seat}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+                seat: components["parameters"]["SeatPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Free a seat */
+        delete: operations["releaseSeat"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Handshake codes */
+        get: operations["listProjects"];
+        put?: never;
+        /** Make a handshake code */
+        post: operations["createProject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/projects/{project}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectPath"];
+            };
+            cookie?: never;
+        };
+        /** Read a project */
+        get: operations["getProject"];
+        put?: never;
+        post?: never;
+        /** End a handshake code */
+        delete: operations["deleteProject"];
+        options?: never;
+        head?: never;
+        /** Change a project */
+        patch: operations["editProject"];
+        trace?: never;
+    };
+    "/license/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was used of each item in each period
+         * @description Counted from the ledger: pages by the time at which they were committed, in UTC.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every counted page
+         * @description Pages of one node follow each other in the order of their numbers; each entry holds the hash of the chain up to it.
+         */
+        get: operations["exportLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When and how administrators are warned */
+        get: operations["getAlerts"];
+        /** Change that */
+        put: operations["setAlerts"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/license/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message by every way that is set */
+        post: operations["testAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/license/lease": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for seats and pages of a licence (mutual TLS)
+         * @description What gateways and nodes ask of the licence tracking server that they are set to.
+         */
+        post: operations["leaseLicense"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/license/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report committed pages (mutual TLS)
+         * @description By a node to its gateway, and by that to an external licence tracking server. What was counted before is passed over, so that a batch may
+         *     be sent as often as needed; a batch that begins after the mark is refused with receipt-gap, which says the mark.
+         */
+        post: operations["reportPages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/node/license/replica": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a standby keeps of the licence tracking server (mutual TLS)
+         * @description For the server whose key is named as standby.
+         */
+        get: operations["getReplica"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -1549,10 +1934,10 @@ export interface components {
             /** @constant */
             api: "1";
             /**
-             * @description With a session only
+             * @description With a session only, like all below.
              * @enum {string}
              */
-            role?: "node" | "gateway";
+            role?: "node" | "gateway" | "tracking";
             version?: string;
             id?: components["schemas"]["NodeID"];
             name?: string;
@@ -1604,6 +1989,11 @@ export interface components {
              * @default false
              */
             bearer?: boolean;
+            /** @description For foreign pages: the licence, or several joined with semicolons. Never with handshakeCode. */
+            productKey?: string;
+            handshakeCode?: components["schemas"]["HandshakeCode"];
+            /** @description For foreign pages: a random name of this browser that it keeps, for licences that count browsers. */
+            client?: string;
         };
         Session: {
             /** @description A ShortID, or "loopback" on the machine itself. */
@@ -1617,6 +2007,7 @@ export interface components {
             name?: string;
             /** @description The one foreign origin whose pages the session works in. */
             origin?: string;
+            license?: components["schemas"]["SessionLicense"];
             created: components["schemas"]["Time"];
             expires: components["schemas"]["Time"];
             /** @description At creation with bearer only. */
@@ -2341,11 +2732,370 @@ export interface components {
             gateway?: components["schemas"]["SetupGateway"];
             /** @description Scanners that are shared by eSCL. */
             shared?: components["schemas"]["SetupShared"][];
+            licence?: components["schemas"]["LicenseMode"];
+        };
+        /**
+         * @description open: no vendor's keys are trusted here, nothing is asked for. free: a vendor's are, but there is none: Platen's own pages, the command line and
+         *     eSCL work. licensed: a key or handshake code is set.
+         * @enum {string}
+         */
+        LicenseMode: "open" | "free" | "licensed";
+        LicenseID: string;
+        /**
+         * @description What the quantity counts: browser clients, pages, nothing (server, trial), clients at the same time, nodes.
+         * @enum {string}
+         */
+        LicenseKind: "browser" | "page" | "server" | "concurrent" | "node" | "trial";
+        /** @description Organisation and code. */
+        HandshakeCode: string;
+        /** @enum {string} */
+        Module: "pdf-rasterizer" | "barcode" | "ocr";
+        License: {
+            mode: components["schemas"]["LicenseMode"];
+            /** @description Pins of the vendors whose keys are taken here. */
+            vendors: string[];
+            /** @description Of this end's key, which a vendor binds keys to. */
+            pin?: string;
+            /** @description Of ProductKey. */
+            keys: components["schemas"]["LicenseKey"][];
+            handshakeCode?: components["schemas"]["HandshakeCode"];
+            /** @description Address of the licence tracking server; none: this end's own. */
+            server?: string;
+            reached?: components["schemas"]["Time"];
             /**
-             * @description free: Platen's own pages, the command line and the web pages that were allowed work without a key.
+             * @description suspect: it went back by more than five minutes, and nobody has told the right time since.
              * @enum {string}
              */
-            licence?: "free";
+            clock: "good" | "suspect";
+            /**
+             * Format: int64
+             * @description Pages that the licence tracking server has not counted yet.
+             */
+            unreported?: number;
+        };
+        LicenseKey: {
+            id: components["schemas"]["LicenseID"];
+            revision: number;
+            kind: components["schemas"]["LicenseKind"];
+            organisation: string;
+            /** @description For people. */
+            customer?: string;
+            /** @description Pin of the key that signed it. */
+            vendor: string;
+            /**
+             * Format: int64
+             * @description 0: as many as like.
+             */
+            quantity?: number;
+            /**
+             * @description In which the pages may be used; none: in its whole time.
+             * @enum {string}
+             */
+            period?: "day" | "month" | "year";
+            /** @description Web pages; https://*.example.com holds every sub-domain. None: those that are allowed at the end. */
+            origins?: string[];
+            modules?: components["schemas"]["Module"][];
+            /** @description Pins of the gateways and licence tracking servers to which it is bound. */
+            gateways?: string[];
+            /** @description To which it is bound. */
+            nodes?: components["schemas"]["NodeID"][];
+            notBefore: components["schemas"]["Time"];
+            expires: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description How long what it leased is good beyond its time while its server cannot be reached.
+             */
+            graceSeconds?: number;
+            /** @description By how much the quantity may be passed, with a warning. */
+            overUsePercent?: number;
+            problem?: components["schemas"]["Problem"];
+        };
+        SessionLicense: {
+            id: components["schemas"]["LicenseID"];
+            kind: components["schemas"]["LicenseKind"];
+            organisation?: string;
+            modules?: components["schemas"]["Module"][];
+            expires: components["schemas"]["Time"];
+        };
+        ItemRequest: {
+            key: string;
+        };
+        ItemEdit: {
+            suspended?: boolean;
+        };
+        Item: {
+            key: components["schemas"]["LicenseKey"];
+            suspended?: boolean;
+            /**
+             * Format: int64
+             * @description Of the quantity: seats taken, clients now, nodes, or pages in this period.
+             */
+            used: number;
+            /**
+             * Format: int64
+             * @description Pages that nodes may scan still, of blocks that they hold.
+             */
+            reserved?: number;
+            added: components["schemas"]["Time"];
+        };
+        ItemList: {
+            items: components["schemas"]["Item"][];
+            next?: string;
+        };
+        Seat: {
+            /** Format: int64 */
+            seat: number;
+            /** @description Short name of the browser client, or the node's ID. */
+            holder: string;
+            origin?: string;
+            since: components["schemas"]["Time"];
+            until: components["schemas"]["Time"];
+        };
+        SeatList: {
+            items: components["schemas"]["Seat"][];
+            next?: string;
+        };
+        ProjectRequest: {
+            organisation: string;
+            code: string;
+            name?: string;
+            /** @description Web pages that may use it, as in keys; none: all that the items name. */
+            origins?: string[];
+            /** @description None: all of the organisation. */
+            items?: components["schemas"]["LicenseID"][];
+        };
+        ProjectEdit: {
+            name?: string;
+            origins?: string[];
+            items?: components["schemas"]["LicenseID"][];
+        };
+        Project: {
+            handshakeCode: components["schemas"]["HandshakeCode"];
+            organisation: string;
+            name?: string;
+            origins: string[];
+            items: components["schemas"]["LicenseID"][];
+            created: components["schemas"]["Time"];
+        };
+        ProjectList: {
+            items: components["schemas"]["Project"][];
+            next?: string;
+        };
+        UsageRow: {
+            /** @description 2026-11-22, 2026-11 or 2026. */
+            period: string;
+            /** @description A LicenseID, or empty for pages that needed no licence. */
+            item: string;
+            organisation?: string;
+            project?: string;
+            kind?: string;
+            /** Format: int64 */
+            pages: number;
+            /**
+             * Format: int64
+             * @description Browser clients that scanned.
+             */
+            clients?: number;
+            /** Format: int64 */
+            nodes?: number;
+            /**
+             * Format: int64
+             * @description Most clients within three minutes.
+             */
+            concurrent?: number;
+        };
+        Usage: {
+            items: components["schemas"]["UsageRow"][];
+        };
+        LedgerEntry: {
+            /**
+             * Format: int64
+             * @description In this ledger.
+             */
+            place: number;
+            receipt: components["schemas"]["Receipt"];
+            /** @description Hexadecimal. */
+            chain: string;
+        };
+        AlertSettings: {
+            /** @description Per cent of an item's quantity. */
+            thresholds: number[];
+            /** @description Days before an item ends. */
+            expiryDays: number[];
+            mail?: string[];
+            /** @description Each gets a POST of the Alert, signed: header Platen-Signature. */
+            webhooks?: string[];
+        };
+        Alert: {
+            id: components["schemas"]["ShortID"];
+            /** @enum {string} */
+            type: "usage" | "expiry" | "unreachable" | "test";
+            item: string;
+            organisation?: string;
+            percent?: number;
+            days?: number;
+            at: components["schemas"]["Time"];
+            /** @description For people. */
+            text: string;
+            sent?: components["schemas"]["AlertSent"][];
+        };
+        AlertSent: {
+            to: string;
+            ok: boolean;
+            fault?: string;
+        };
+        AlertTest: {
+            sent: components["schemas"]["AlertSent"][];
+        };
+        Alerts: {
+            settings: components["schemas"]["AlertSettings"];
+            /** @description [alerts] SMTP is set. */
+            mailPossible: boolean;
+            /** @description Public key (base64url, Ed25519) with which webhooks are signed. */
+            webhookKey?: string;
+            /** @description The newest first. */
+            last: components["schemas"]["Alert"][];
+        };
+        LeaseRequest: {
+            handshakeCode?: components["schemas"]["HandshakeCode"];
+            /** @description In place of a handshake code; bound to the server that is asked. */
+            key?: string;
+            /** @description Hash of the browser client's name; needed for seats. */
+            client?: string;
+            origin: string;
+            node?: components["schemas"]["NodeID"];
+            module?: components["schemas"]["Module"];
+            /** @description How many the node should be able to scan at least; 0: none are wanted now. */
+            pages?: number;
+        };
+        LeaseAnswer: {
+            /** @description The vendor's token of the item. */
+            key: string;
+            /** @description Of a seat. */
+            lease?: string;
+            /** @description Pages of the node, all that it may use still. */
+            blocks?: string[];
+            /** @description The server's clock in a token for whoever asks. */
+            time?: string;
+        };
+        Receipt: {
+            node: components["schemas"]["NodeID"];
+            /**
+             * Format: int64
+             * @description Number of the page at this node.
+             */
+            seq: number;
+            job: string;
+            n: number;
+            page: string;
+            /** @description SHA-256 of the image, hexadecimal. */
+            digest: string;
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970, UTC.
+             */
+            at: number;
+            /** @description Licence that it was scanned under; none: it needed none. */
+            item?: string;
+            /** @description Handshake code. */
+            project?: string;
+            block?: string;
+            origin?: string;
+            client?: string;
+        };
+        ReceiptBatch: {
+            node: components["schemas"]["NodeID"];
+            /** @description How the node's key follows from its first one. */
+            chain?: string[];
+            /** @description Chain before the first receipt. */
+            before: string;
+            /** @description One after another. */
+            receipts: components["schemas"]["Receipt"][];
+            /** @description Number and chain of the last one in a token that the node signed. */
+            head: string;
+        };
+        ReceiptMark: {
+            /** Format: int64 */
+            seq: number;
+            /** @description The same and the chain in a token that the server signed for the node. */
+            mark: string;
+            /** @description Pages that the node may scan in addition. */
+            blocks?: string[];
+        };
+        ReplicaLine: {
+            key?: string;
+            /** Format: byte */
+            value?: string;
+            expires?: components["schemas"]["Time"];
+            /** Format: int64 */
+            place?: number;
+            batch?: components["schemas"]["ReceiptBatch"];
+        };
+        ModuleState: {
+            module: components["schemas"]["Module"];
+            installed: boolean;
+            licensed: boolean;
+            /** @description Of ocr. */
+            languages?: string[];
+            /** @description What to install. */
+            hint?: string;
+        };
+        ModuleList: {
+            items: components["schemas"]["ModuleState"][];
+        };
+        /** @enum {string} */
+        BarcodeFormat: "qr" | "data-matrix" | "aztec" | "pdf417" | "code128" | "code39" | "code93" | "ean13" | "ean8" | "upca" | "upce" | "itf" | "codabar";
+        Barcode: {
+            format: components["schemas"]["BarcodeFormat"];
+            text: string;
+            /** @description Where it was found, in pixels of the page. */
+            points: components["schemas"]["Point"][];
+        };
+        Point: {
+            x: number;
+            y: number;
+        };
+        BarcodeList: {
+            items: components["schemas"]["Barcode"][];
+        };
+        SplitRequest: {
+            format?: components["schemas"]["BarcodeFormat"];
+            /** @description Regular expression (RE2) that the whole text of the barcode matches; none: every barcode. */
+            match?: string;
+            /**
+             * @description Whether separator sheets stay, as first pages.
+             * @default drop
+             * @enum {string}
+             */
+            separator?: "drop" | "keep";
+            /**
+             * @description What the new documents are named after.
+             * @default number
+             * @enum {string}
+             */
+            name?: "barcode" | "number";
+        };
+        PageText: {
+            text: string;
+            language?: string;
+            /**
+             * @description Degrees by which the page is to be turned clockwise to stand upright.
+             * @enum {integer}
+             */
+            orientation: 0 | 90 | 180 | 270;
+            words: components["schemas"]["Word"][];
+        };
+        Word: {
+            text: string;
+            /** @description In pixels of the page, like all below. */
+            left: number;
+            top: number;
+            width: number;
+            height: number;
+            /** @description Per cent. */
+            confidence: number;
         };
         SetupShared: {
             scanner: components["schemas"]["ObjectID"];
@@ -2546,6 +3296,15 @@ export interface components {
         JobPath: components["schemas"]["ObjectID"];
         DocumentPath: components["schemas"]["ObjectID"];
         PageNumber: number;
+        ItemPath: components["schemas"]["LicenseID"];
+        ProjectPath: components["schemas"]["HandshakeCode"];
+        SeatPath: number;
+        /** @description First day. */
+        UsageFrom: string;
+        /** @description Last day. */
+        UsageTo: string;
+        /** @description Of the text, as Tesseract calls them: eng, deu; several with +. */
+        Languages: string;
         /** @description Replay what came after it. The last 1,000 events or one hour are kept, else 410 events-gone. */
         LastEventID: string;
     };
@@ -3980,7 +4739,9 @@ export interface operations {
     getDocumentContent: {
         parameters: {
             query?: {
-                format?: "pdf" | "tiff" | "zip";
+                format?: "pdf" | "tiff" | "zip" | "txt";
+                /** @description Module ocr: languages of the text, as Tesseract calls them. The PDF can be searched then. Needed with format=txt. */
+                ocr?: string;
                 download?: boolean;
             };
             header?: never;
@@ -4003,6 +4764,147 @@ export interface operations {
                     "application/pdf": string;
                     "image/tiff": string;
                     "application/zip": string;
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    importFile: {
+        parameters: {
+            query?: {
+                /** @description Needed at a gateway. */
+                node?: components["schemas"]["NodeID"];
+                resolution?: number;
+                mode?: components["schemas"]["ColorMode"];
+                name?: string;
+                /** @description Add the pages to this document. */
+                document?: components["schemas"]["ObjectID"];
+            };
+            header: {
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/pdf": string;
+            };
+        };
+        responses: {
+            /** @description The job that makes them; its pages come as those of a scan. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBarcodes: {
+        parameters: {
+            query?: {
+                /** @description Look for this kind only. */
+                format?: components["schemas"]["BarcodeFormat"];
+            };
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+                n: components["parameters"]["PageNumber"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was read, from top to bottom. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BarcodeList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getText: {
+        parameters: {
+            query?: {
+                /** @description Of the text, as Tesseract calls them: eng, deu; several with +. */
+                language?: components["parameters"]["Languages"];
+            };
+            header?: never;
+            path: {
+                job: components["parameters"]["JobPath"];
+                n: components["parameters"]["PageNumber"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was read. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageText"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    splitDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: components["parameters"]["DocumentPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitRequest"];
+            };
+        };
+        responses: {
+            /** @description The documents, in the order of their pages; the first one keeps its identifier. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listModules: {
+        parameters: {
+            query?: {
+                node?: components["schemas"]["NodeID"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All modules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModuleList"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4624,6 +5526,515 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLicense: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its licence. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["License"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listItems: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Items, in the order of their identifiers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemRequest"];
+            };
+        };
+        responses: {
+            /** @description The item. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The item. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its leases run out by themselves; what was used of it stays in the ledger. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    editItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemEdit"];
+            };
+        };
+        responses: {
+            /** @description The item. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSeats: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Seats in the order of their numbers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeatList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    releaseSeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item: components["parameters"]["ItemPath"];
+                seat: components["parameters"]["SeatPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is free at once; its holder is refused when its lease ends, unless it gets another seat. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listProjects: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description The member next of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Projects in the order of their codes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectRequest"];
+            };
+        };
+        responses: {
+            /** @description The project. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its leases run out by themselves. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    editProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectEdit"];
+            };
+        };
+        responses: {
+            /** @description The project. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description First day. */
+                from?: components["parameters"]["UsageFrom"];
+                /** @description Last day. */
+                to?: components["parameters"]["UsageTo"];
+                /** @description Length of the periods. */
+                by?: "day" | "month" | "year";
+                item?: components["schemas"]["LicenseID"];
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One row an item and period, as JSON or CSV with the same names. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportLedger: {
+        parameters: {
+            query?: {
+                node?: components["schemas"]["NodeID"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One LedgerEntry a line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings and what was sent last. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSettings"];
+            };
+        };
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    testAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    leaseLicense: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaseRequest"];
+            };
+        };
+        responses: {
+            /** @description What covers the wish. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaseAnswer"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reportPages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiptBatch"];
+            };
+        };
+        responses: {
+            /** @description How far this end has counted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptMark"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getReplica: {
+        parameters: {
+            query?: {
+                /** @description Place in the ledger up to which the standby has it. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One ReplicaLine a line: all items, projects, seats and blocks, then the ledger after the given places. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -34,7 +34,7 @@ func NewDesk(cfg DeskConfig) *Desk { return &Desk{cfg: cfg} }
 
 // Admit judges a new session of a foreign page. A seat is taken for its browser, where
 // the licence counts browsers. Errors are the license codes.
-func (d *Desk) Admit(ctx context.Context, t access.Terms, origin, client string) (*api.SessionLicense, error) {
+func (d *Desk) Admit(ctx context.Context, t access.Terms, origin, client string) (api.SessionLicense, error) {
 	panic("not written")
 }
 

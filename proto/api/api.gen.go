@@ -95,7 +95,6 @@ const (
 	BarcodeFormatEan13      BarcodeFormat = "ean13"
 	BarcodeFormatEan8       BarcodeFormat = "ean8"
 	BarcodeFormatItf        BarcodeFormat = "itf"
-	BarcodeFormatPdf417     BarcodeFormat = "pdf417"
 	BarcodeFormatQr         BarcodeFormat = "qr"
 	BarcodeFormatUpca       BarcodeFormat = "upca"
 	BarcodeFormatUpce       BarcodeFormat = "upce"
@@ -121,8 +120,6 @@ func (e BarcodeFormat) Valid() bool {
 	case BarcodeFormatEan8:
 		return true
 	case BarcodeFormatItf:
-		return true
-	case BarcodeFormatPdf417:
 		return true
 	case BarcodeFormatQr:
 		return true
@@ -467,8 +464,9 @@ func (e SetupLogLevel) Valid() bool {
 
 // Defines values for SetupRole.
 const (
-	SetupRoleGateway SetupRole = "gateway"
-	SetupRoleNode    SetupRole = "node"
+	SetupRoleGateway  SetupRole = "gateway"
+	SetupRoleNode     SetupRole = "node"
+	SetupRoleTracking SetupRole = "tracking"
 )
 
 // Valid indicates whether the value is a known member of the SetupRole enum.
@@ -477,6 +475,8 @@ func (e SetupRole) Valid() bool {
 	case SetupRoleGateway:
 		return true
 	case SetupRoleNode:
+		return true
+	case SetupRoleTracking:
 		return true
 	default:
 		return false
@@ -1287,6 +1287,12 @@ type LeaseAnswer struct {
 
 // LeaseRequest defines model for LeaseRequest.
 type LeaseRequest struct {
+	// By Of the node that asks for itself. None: a gateway asks.
+	By NodeID `json:"by,omitempty,omitzero"`
+
+	// Chain How the asker's key follows from its first one.
+	Chain []string `json:"chain,omitempty,omitzero"`
+
 	// Client Hash of the browser client's name; needed for seats.
 	Client string `json:"client,omitempty,omitzero"`
 
@@ -1828,6 +1834,20 @@ type Release struct {
 // ReleaseAtScanner defines model for ReleaseAtScanner.
 type ReleaseAtScanner struct {
 	Code string `json:"code"`
+}
+
+// ReplicaChange defines model for ReplicaChange.
+type ReplicaChange struct {
+	// Before As it was copied; none: a record that was not there.
+	Before  []byte `json:"before,omitempty,omitzero"`
+	Expires Time   `json:"expires,omitempty,omitzero"`
+	Key     string `json:"key"`
+	Value   []byte `json:"value"`
+}
+
+// ReplicaChanges defines model for ReplicaChanges.
+type ReplicaChanges struct {
+	Items []ReplicaChange `json:"items"`
 }
 
 // ReplicaLine defines model for ReplicaLine.
@@ -2769,6 +2789,9 @@ type LeaseLicenseJSONRequestBody = LeaseRequest
 // ReportPagesJSONRequestBody defines body for ReportPages for application/json ContentType.
 type ReportPagesJSONRequestBody = ReceiptBatch
 
+// MergeReplicaJSONRequestBody defines body for MergeReplica for application/json ContentType.
+type MergeReplicaJSONRequestBody = ReplicaChanges
+
 // PresentScannersJSONRequestBody defines body for PresentScanners for application/json ContentType.
 type PresentScannersJSONRequestBody = PresentRequest
 
@@ -3134,7 +3157,7 @@ type ClientInterface interface {
 
 	// GetBarcodes Barcodes on a page
 	//
-	// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+	// Module barcode: QR, Data Matrix and Aztec codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
 	//
 	// Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
 	GetBarcodes(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3530,6 +3553,26 @@ type ClientInterface interface {
 	// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
 	GetReplica(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// MergeReplicaWithBody What a standby handed out while the licence tracking server was away (mutual TLS)
+	//
+	// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+	// often as needed; what changed here since stays. Its ledger comes by reportPages.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+	MergeReplicaWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MergeReplica What a standby handed out while the licence tracking server was away (mutual TLS)
+	//
+	// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+	// often as needed; what changed here since stays. Its ledger comes by reportPages.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+	MergeReplica(ctx context.Context, body MergeReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PresentScannersWithBody Say which scanners of other nodes this node wants to present (mutual TLS)
 	//
 	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
@@ -3601,7 +3644,7 @@ type ClientInterface interface {
 	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
 	ApproveNode(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReinstateNode Trust a quarantined node again
+	// ReinstateNode Trust a node again that is quarantined, or has a fault
 	//
 	// The next link that comes with its key is taken for the right one.
 	//
@@ -4671,7 +4714,7 @@ func (c *Client) AckPage(ctx context.Context, job JobPath, n PageNumber, body Ac
 
 // GetBarcodes Barcodes on a page
 //
-// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+// Module barcode: QR, Data Matrix and Aztec codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
 //
 // Corresponds with GET /jobs/{job}/pages/{n}/barcodes (the `GetBarcodes` operationId).
 func (c *Client) GetBarcodes(ctx context.Context, job JobPath, n PageNumber, params *GetBarcodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5627,6 +5670,46 @@ func (c *Client) GetReplica(ctx context.Context, params *GetReplicaParams, reqEd
 	return c.Client.Do(req)
 }
 
+// MergeReplicaWithBody What a standby handed out while the licence tracking server was away (mutual TLS)
+//
+// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+// often as needed; what changed here since stays. Its ledger comes by reportPages.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+func (c *Client) MergeReplicaWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMergeReplicaRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MergeReplica What a standby handed out while the licence tracking server was away (mutual TLS)
+//
+// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+// often as needed; what changed here since stays. Its ledger comes by reportPages.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+func (c *Client) MergeReplica(ctx context.Context, body MergeReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMergeReplicaRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PresentScannersWithBody Say which scanners of other nodes this node wants to present (mutual TLS)
 //
 // All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
@@ -5788,7 +5871,7 @@ func (c *Client) ApproveNode(ctx context.Context, node NodeID, body ApproveNodeJ
 	return c.Client.Do(req)
 }
 
-// ReinstateNode Trust a quarantined node again
+// ReinstateNode Trust a node again that is quarantined, or has a fault
 //
 // The next link that comes with its key is taken for the right one.
 //
@@ -10150,6 +10233,46 @@ func NewGetReplicaRequest(server string, params *GetReplicaParams) (*http.Reques
 	return req, nil
 }
 
+// NewMergeReplicaRequest calls the generic MergeReplica builder with application/json body
+func NewMergeReplicaRequest(server string, body MergeReplicaJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMergeReplicaRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewMergeReplicaRequestWithBody constructs an http.Request for the MergeReplica method, with any body, and a specified content type
+func NewMergeReplicaRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/node/license/replica")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPresentScannersRequest calls the generic PresentScanners builder with application/json body
 func NewPresentScannersRequest(server string, body PresentScannersJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12731,7 +12854,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetBarcodesWithResponse Barcodes on a page
 	//
-	// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+	// Module barcode: QR, Data Matrix and Aztec codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13175,6 +13298,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /node/license/replica (the `GetReplica` operationId).
 	GetReplicaWithResponse(ctx context.Context, params *GetReplicaParams, reqEditors ...RequestEditorFn) (*GetReplicaResponse, error)
 
+	// MergeReplicaWithBodyWithResponse What a standby handed out while the licence tracking server was away (mutual TLS)
+	//
+	// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+	// often as needed; what changed here since stays. Its ledger comes by reportPages.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+	MergeReplicaWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MergeReplicaResponse, error)
+
+	// MergeReplicaWithResponse What a standby handed out while the licence tracking server was away (mutual TLS)
+	//
+	// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+	// often as needed; what changed here since stays. Its ledger comes by reportPages.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+	MergeReplicaWithResponse(ctx context.Context, body MergeReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*MergeReplicaResponse, error)
+
 	// PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
 	//
 	// All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
@@ -13252,7 +13395,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /nodes/{node}/approve (the `ApproveNode` operationId).
 	ApproveNodeWithResponse(ctx context.Context, node NodeID, body ApproveNodeJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveNodeResponse, error)
 
-	// ReinstateNodeWithResponse Trust a quarantined node again
+	// ReinstateNodeWithResponse Trust a node again that is quarantined, or has a fault
 	//
 	// The next link that comes with its key is taken for the right one.
 	//
@@ -17011,6 +17154,47 @@ func (r GetReplicaResponse) ContentType() string {
 	return ""
 }
 
+type MergeReplicaResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r MergeReplicaResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MergeReplicaResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MergeReplicaResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MergeReplicaResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MergeReplicaResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PresentScannersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20226,7 +20410,7 @@ func (c *ClientWithResponses) AckPageWithResponse(ctx context.Context, job JobPa
 
 // GetBarcodesWithResponse Barcodes on a page
 //
-// Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+// Module barcode: QR, Data Matrix and Aztec codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -21006,6 +21190,38 @@ func (c *ClientWithResponses) GetReplicaWithResponse(ctx context.Context, params
 	return ParseGetReplicaResponse(rsp)
 }
 
+// MergeReplicaWithBodyWithResponse What a standby handed out while the licence tracking server was away (mutual TLS)
+//
+// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+// often as needed; what changed here since stays. Its ledger comes by reportPages.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+func (c *ClientWithResponses) MergeReplicaWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MergeReplicaResponse, error) {
+	rsp, err := c.MergeReplicaWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMergeReplicaResponse(rsp)
+}
+
+// MergeReplicaWithResponse What a standby handed out while the licence tracking server was away (mutual TLS)
+//
+// For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+// often as needed; what changed here since stays. Its ledger comes by reportPages.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /node/license/replica (the `MergeReplica` operationId).
+func (c *ClientWithResponses) MergeReplicaWithResponse(ctx context.Context, body MergeReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*MergeReplicaResponse, error) {
+	rsp, err := c.MergeReplica(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMergeReplicaResponse(rsp)
+}
+
 // PresentScannersWithBodyWithResponse Say which scanners of other nodes this node wants to present (mutual TLS)
 //
 // All that it wants, in place of what it asked before. Those that an administrator has allowed (`NodeEdit.presents`)
@@ -21137,7 +21353,7 @@ func (c *ClientWithResponses) ApproveNodeWithResponse(ctx context.Context, node 
 	return ParseApproveNodeResponse(rsp)
 }
 
-// ReinstateNodeWithResponse Trust a quarantined node again
+// ReinstateNodeWithResponse Trust a node again that is quarantined, or has a fault
 //
 // The next link that comes with its key is taken for the right one.
 //
@@ -24412,6 +24628,35 @@ func ParseGetReplicaResponse(rsp *http.Response) (*GetReplicaResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseMergeReplicaResponse parses an HTTP response from a MergeReplicaWithResponse call
+func ParseMergeReplicaResponse(rsp *http.Response) (*MergeReplicaResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MergeReplicaResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -59,4 +59,5 @@ type Node struct {
 	Jobs     int       `json:"jobs,omitempty"`     // under way through this gateway
 	Presents []string  `json:"presents,omitempty"` // scanners of other nodes that it may show around it
 	Wants    []string  `json:"wants,omitempty"`    // scanners that it asks to present and may not
+	Fault    string    `json:"fault,omitempty"`    // problem code: how it failed to account for pages; it gets no jobs that need a licence
 }

@@ -30,6 +30,7 @@ const (
 	ReasonUnsupported    Reason = "unsupported"      // the device refused the settings after all
 	ReasonPagesLost      Reason = "pages-lost"       // stored pages are damaged or gone
 	ReasonHeldForOwner   Reason = "held-for-owner"   // until the owner stands at the scanner
+	ReasonLicense        Reason = "license"          // the pages of the licence are used up
 )
 
 // Partial is the reason of a completed job that has fewer pages than were meant.

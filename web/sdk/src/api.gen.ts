@@ -951,7 +951,7 @@ export interface paths {
         };
         /**
          * Barcodes on a page
-         * @description Module barcode: QR, Data Matrix, Aztec and PDF417 codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
+         * @description Module barcode: QR, Data Matrix and Aztec codes, Code 128, 39, 93, EAN, UPC, ITF and Codabar, in any of four directions.
          */
         get: operations["getBarcodes"];
         put?: never;
@@ -1122,7 +1122,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Trust a quarantined node again
+         * Trust a node again that is quarantined, or has a fault
          * @description The next link that comes with its key is taken for the right one.
          */
         post: operations["reinstateNode"];
@@ -1714,7 +1714,12 @@ export interface paths {
          */
         get: operations["getReplica"];
         put?: never;
-        post?: never;
+        /**
+         * What a standby handed out while the licence tracking server was away (mutual TLS)
+         * @description For the server whose key is named as standby. A record is taken if it is still as the standby had copied it, so that it may be sent as
+         *     often as needed; what changed here since stays. Its ledger comes by reportPages.
+         */
+        post: operations["mergeReplica"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2299,6 +2304,11 @@ export interface components {
             presents?: components["schemas"]["ObjectID"][];
             /** @description Scanners that it asks to present and may not, as far as this gateway process was asked. */
             wants?: components["schemas"]["ObjectID"][];
+            /**
+             * @description It did not account for pages as it should: until an administrator reinstates it, it gets no jobs that need a licence.
+             * @enum {string}
+             */
+            fault?: "receipt-missing" | "receipt-invalid";
         };
         NodeList: {
             items: components["schemas"]["Node"][];
@@ -2701,7 +2711,7 @@ export interface components {
         };
         Setup: {
             /** @enum {string} */
-            role: "node" | "gateway";
+            role: "node" | "gateway" | "tracking";
             name: string;
             version: string;
             started: components["schemas"]["Time"];
@@ -2967,6 +2977,10 @@ export interface components {
             module?: components["schemas"]["Module"];
             /** @description How many the node should be able to scan at least; 0: none are wanted now. */
             pages?: number;
+            /** @description Of the node that asks for itself. None: a gateway asks. */
+            by?: components["schemas"]["NodeID"];
+            /** @description How the asker's key follows from its first one. */
+            chain?: string[];
         };
         LeaseAnswer: {
             /** @description The vendor's token of the item. */
@@ -3033,6 +3047,20 @@ export interface components {
             place?: number;
             batch?: components["schemas"]["ReceiptBatch"];
         };
+        ReplicaChanges: {
+            items: components["schemas"]["ReplicaChange"][];
+        };
+        ReplicaChange: {
+            key: string;
+            /**
+             * Format: byte
+             * @description As it was copied; none: a record that was not there.
+             */
+            before?: string;
+            /** Format: byte */
+            value: string;
+            expires?: components["schemas"]["Time"];
+        };
         ModuleState: {
             module: components["schemas"]["Module"];
             installed: boolean;
@@ -3046,7 +3074,7 @@ export interface components {
             items: components["schemas"]["ModuleState"][];
         };
         /** @enum {string} */
-        BarcodeFormat: "qr" | "data-matrix" | "aztec" | "pdf417" | "code128" | "code39" | "code93" | "ean13" | "ean8" | "upca" | "upce" | "itf" | "codabar";
+        BarcodeFormat: "qr" | "data-matrix" | "aztec" | "code128" | "code39" | "code93" | "ean13" | "ean8" | "upca" | "upce" | "itf" | "codabar";
         Barcode: {
             format: components["schemas"]["BarcodeFormat"];
             text: string;
@@ -6035,6 +6063,29 @@ export interface operations {
                 content: {
                     "application/x-ndjson": string;
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    mergeReplica: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplicaChanges"];
+            };
+        };
+        responses: {
+            /** @description Taken, as far as it could be. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -145,11 +145,13 @@ func (h *handler) identifyGrant(x *exchange, r *http.Request) (Caller, error) {
 	if len(x.grants) > 1 {
 		return Caller{}, problem.GrantInvalid.Error()
 	}
-	g, err := h.Grants.Verify(r.Context(), x.grants[0], r.Method, r.URL.EscapedPath())
+	g, by, err := h.Grants.verify(r.Context(), x.grants[0], r.Method, r.URL.EscapedPath())
 	if err != nil {
 		return Caller{}, err
 	}
-	return g.caller(h.switches.Load().MaxRole), nil
+	c := g.caller(h.switches.Load().MaxRole)
+	c.GatewayKey, c.GatewayTime = by.key, by.time
+	return c, nil
 }
 
 // identifyRoad is whom the grant in force of a direct road names. The node's own list of

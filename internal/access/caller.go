@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/ed25519"
+	"time"
 
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
@@ -44,9 +45,12 @@ type Caller struct {
 	Client  string          // what its browser calls itself; over a link what the gateway calls it (license.ClientHash)
 	Permit  string          // on RoadLink: digest of the licence's permit beside the grant; "": there is none
 	Road    Road
-	Address string        // of the peer, without its port; "" over a link
-	Gateway string        // pin of the gateway that vouches for the caller; "" without one
-	Actions []scan.Action // on RoadLink: what the gateway permits on the scanner of the path
+	Address string // of the peer, without its port; "" over a link
+	Gateway string // pin of the gateway that vouches for the caller, as the node knew it first; "" without one
+	// On RoadLink: pin of that gateway's present key, and its clock.
+	GatewayKey  string
+	GatewayTime time.Time
+	Actions     []scan.Action // on RoadLink: what the gateway permits on the scanner of the path
 	// Scanners are what the gateway permits, by scanner ID, on RoadDirect. With others: nothing.
 	Scanners map[string][]scan.Action
 	Key      ed25519.PublicKey // of the node that calls, on RoadNode

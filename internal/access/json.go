@@ -38,23 +38,35 @@ func ReadPeerJSON(r *http.Request, v any) error {
 	return decode(body, v)
 }
 
-func readBody(r *http.Request) ([]byte, error) {
+// ReadPeerJSONUpTo is ReadPeerJSON for bodies of up to most bytes, where our own ends send
+// lists. The route has to allow it too.
+func ReadPeerJSONUpTo(most int64, r *http.Request, v any) error {
+	body, err := readBodyUpTo(most, r)
+	if err != nil {
+		return err
+	}
+	return decode(body, v)
+}
+
+func readBody(r *http.Request) ([]byte, error) { return readBodyUpTo(MaxJSON, r) }
+
+func readBodyUpTo(most int64, r *http.Request) ([]byte, error) {
 	if kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
 		kind != "application/json" || len(r.Header.Values("Content-Type")) != 1 || !isUTF8(parameters) {
 		return nil, problem.MediaTypeWrong.Error()
 	}
-	if r.ContentLength > MaxJSON {
-		return nil, tooLarge(MaxJSON)
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, MaxJSON+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit):
 		return nil, tooLarge(limit.Limit)
 	case err != nil:
 		return nil, problem.New(problem.BadRequest, "The body ended early.")
-	case len(body) > MaxJSON:
-		return nil, tooLarge(MaxJSON)
+	case int64(len(body)) > most:
+		return nil, tooLarge(most)
 	}
 	return body, nil
 }

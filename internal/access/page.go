@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 
 	"github.com/platen-scan/platen/proto/problem"
@@ -82,13 +83,21 @@ func checkPathValues(r *http.Request) error {
 			}
 		}
 	}
-	for _, name := range []string{"pairing", "session", "token", "user", "passkey", "permission", "origin", "change"} {
+	for _, name := range []string{"pairing", "session", "token", "user", "passkey", "permission", "origin", "change", "item"} {
 		if v := r.PathValue(name); v != "" && !isText(v, shortIDLength) {
 			return problem.BadID.Error().At(name)
 		}
 	}
 	if v := r.PathValue("code"); v != "" && !isCode(v) {
 		return problem.BadID.Error().At("code")
+	}
+	if v := r.PathValue("project"); v != "" && !handshake.MatchString(v) {
+		return problem.BadID.Error().At("project")
+	}
+	if v := r.PathValue("seat"); v != "" {
+		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 1 || strconv.FormatInt(n, 10) != v {
+			return problem.BadID.Error().At("seat")
+		}
 	}
 	if v := r.PathValue("slot"); v != "" && v != "local" && v != "external" {
 		return problem.BadID.Error().At("slot")
@@ -103,6 +112,9 @@ func checkPathValues(r *http.Request) error {
 	}
 	return nil
 }
+
+// handshake is a handshake code.
+var handshake = regexp.MustCompile(`^[A-Za-z0-9]{1,32}-[A-Za-z0-9_]{1,64}$`)
 
 // maxPage is the highest page number of the contract.
 const maxPage = 100_000

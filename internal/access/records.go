@@ -15,7 +15,7 @@ import (
 type Records interface {
 	// Get returns the value and its revision; ErrNoRecord if there is none or its time is up.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
-	// Create fails with ErrConflict if the key has a record.
+	// Create fails with ErrConflict if the key has a record. A zero expires means never.
 	Create(ctx context.Context, key string, value []byte, expires time.Time) (revision uint64, err error)
 	// Update replaces the record if it still has the revision, else ErrConflict.
 	Update(ctx context.Context, key string, value []byte, expires time.Time, revision uint64) (uint64, error)

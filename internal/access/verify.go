@@ -80,24 +80,36 @@ func (v *GrantVerifier) SetClock(timeToken string) error {
 // Verify judges the grant that came with a request for the escaped path. Errors are
 // GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
 func (v *GrantVerifier) Verify(ctx context.Context, text, method, path string) (Grant, error) {
+	g, _, err := v.verify(ctx, text, method, path)
+	return g, err
+}
+
+// voucher is the gateway that gave a grant.
+type voucher struct {
+	key  string    // pin of its present key
+	time time.Time // what time it is there
+}
+
+func (v *GrantVerifier) verify(ctx context.Context, text, method, path string) (Grant, voucher, error) {
 	v.mu.Lock()
 	gateway, first := v.gateway, v.first
 	v.mu.Unlock()
 	var g Grant
 	if err := token.Open(text, gateway, grantPurpose, v.node, &g); err != nil {
-		return Grant{}, problem.New(problem.GrantInvalid, "%v.", err)
+		return Grant{}, voucher{}, problem.New(problem.GrantInvalid, "%v.", err)
 	}
 	if err := v.covers(g, gateway, method, path); err != nil {
-		return Grant{}, err
+		return Grant{}, voucher{}, err
 	}
 	if err := v.allows(ctx, g.Origin); err != nil {
-		return Grant{}, err
+		return Grant{}, voucher{}, err
 	}
-	if _, err := v.spend(use{g.ID, g.IssuedAt, g.Expires}, gateway, maxGrantLife); err != nil {
-		return Grant{}, err
+	there, err := v.spend(use{g.ID, g.IssuedAt, g.Expires}, gateway, maxGrantLife)
+	if err != nil {
+		return Grant{}, voucher{}, err
 	}
 	g.Gateway = first
-	return g, nil
+	return g, voucher{gateway, there}, nil
 }
 
 // covers judges what the grant says, apart from time.

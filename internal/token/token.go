@@ -7,9 +7,11 @@ package token
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"aidanwoods.dev/go-paseto"
 
@@ -77,8 +79,22 @@ func SignerUpTo(most int, token string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("%w: too long", ErrInvalid)
 	}
 	footer, err := paseto.NewParserWithoutExpiryCheck().UnsafeParseFooter(paseto.V4Public, token)
-	if err != nil || len(footer) != ed25519.PublicKeySize {
+	if err != nil || len(footer) != ed25519.PublicKeySize || !canonical(token) {
 		return nil, fmt.Errorf("%w: malformed", ErrInvalid)
 	}
 	return footer, nil
+}
+
+// canonical reports whether a token is written in the only way: in base64 the last
+// character can have bits that mean nothing, and ends of lines mean nothing at all.
+func canonical(token string) bool {
+	if strings.ContainsAny(token, "\r\n") {
+		return false
+	}
+	for i, part := range strings.Split(token, ".") {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); i >= 2 && err != nil {
+			return false
+		}
+	}
+	return true
 }

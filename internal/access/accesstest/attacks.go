@@ -214,6 +214,9 @@ func unknownMember(w Walker, t *testing.T, route access.Route) (*http.Request, p
 	if w.Body != nil && w.Body(route) != "" {
 		good = w.Body(route)
 	}
+	if !strings.HasPrefix(good, "{") {
+		return nil, "" // it takes no JSON
+	}
 	body := strings.Replace(good, "{", `{"noSuchMember":1,`, 1)
 	body = strings.Replace(body, ",}", "}", 1)
 	target := w.request(route).URL.RequestURI()
@@ -221,8 +224,13 @@ func unknownMember(w Walker, t *testing.T, route access.Route) (*http.Request, p
 }
 
 func badIDs(name string) []string {
-	if name == "{n}" {
+	switch name {
+	case "{n}":
 		return []string{"0", "-1", "01", "x", "100001", "99999999999999999999"}
+	case "{seat}":
+		return []string{"0", "-1", "01", "x", "99999999999999999999"}
+	case "{project}":
+		return []string{"x", "..%2f..%2fetc%2fpasswd", strings.Repeat("a", 500) + "-a", "%00", "ORG-", "-CODE", "ORG-CODE-x"}
 	}
 	return []string{"x", "..%2f..%2fetc%2fpasswd", strings.Repeat("a", 500), "%00", "aaaaaaaaaaaaaaaa-xaaaaaaaaaaaaaaaaaaaa"}
 }

@@ -44,7 +44,7 @@ func (m *Records) Get(_ context.Context, key string) ([]byte, uint64, error) {
 
 func (m *Records) liveLocked(key string) (record, bool) {
 	r, ok := m.records[key]
-	return r, ok && time.Now().Before(r.expires)
+	return r, ok && (r.expires.IsZero() || time.Now().Before(r.expires))
 }
 
 // Create implements access.Records.

@@ -206,6 +206,7 @@ var examples = map[string]string{
 	"{n}": "1", "{node}": strings.Repeat("a", 26) + "k7",
 	"{pairing}": exampleShortID, "{session}": exampleShortID, "{token}": exampleShortID, "{origin}": exampleShortID,
 	"{user}": exampleShortID, "{passkey}": exampleShortID, "{permission}": exampleShortID, "{change}": exampleShortID,
+	"{item}": exampleShortID, "{project}": "ORG-CODE", "{seat}": "1",
 	"{slot}": "local", "{code}": "AAAAAAAA",
 }
 

@@ -1,7 +1,11 @@
 package license
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/platen-scan/platen/proto/problem"
@@ -35,6 +39,7 @@ type Judge struct {
 	Vendors func() []string
 	Node    string           // ID of this node
 	Clock   func() time.Time // see Clock.Now
+	Suspect func() bool      // see Clock.Suspect; nil: it never is
 	End     string           // name of this end, for people
 }
 
@@ -49,51 +54,54 @@ func (j *Judge) Judge(_ context.Context, claim Claim, from Place, permit string,
 		return Allowance{}, problem.New(problem.LicenseMissing, "Asked for by node %q.", j.End)
 	}
 	p, err := ParsePermit(permit)
-	if err != nil {
-		return Allowance{}, err
+	var k Key
+	if err == nil {
+		k, err = Parse(p.Key, vendors)
 	}
-	k, err := Parse(p.Key, vendors)
 	if err != nil {
-		return Allowance{}, err
+		return Allowance{}, at(err, "node", j.End)
 	}
+	suspect := now.IsZero() && j.Suspect != nil && j.Suspect()
 	if own := j.Clock(); own.After(now) {
 		now = own
 	}
-	a, err := j.covers(k, p, claim, from, now)
+	err = k.permits(claim, from, j.Node, now)
+	if err == nil && suspect && !k.handed(claim, j.Node) {
+		err = k.problem(problem.LicenseClock, "Its time cannot be told.")
+	}
+	var a Allowance
+	if err == nil {
+		a, err = k.covers(p, claim, from, j.Node, now)
+	}
 	if err != nil {
 		return Allowance{}, at(err, "node", j.End)
 	}
 	return a, nil
 }
 
-func (j *Judge) covers(k Key, p Permit, claim Claim, from Place, now time.Time) (Allowance, error) {
+// permits judges what a key says by itself of a claim that comes from a place and is for
+// a node. node is "" where it is not known yet which one it will be.
+func (k Key) permits(claim Claim, from Place, node string, now time.Time) error {
+	return cmp.Or(k.For(claim.Origin), k.Has(claim.Module), k.at(from, node), k.During(now))
+}
+
+// handed reports whether what covers the claim was handed out for a time of its own, in
+// which a clock that went back does no harm.
+func (k Key) handed(claim Claim, node string) bool {
+	return k.seated(claim, node) || k.Kind == Page && claim.Module == ""
+}
+
+// covers judges what was handed out for a claim that the key permits: the seat that it
+// needs, and the blocks.
+func (k Key) covers(p Permit, claim Claim, from Place, node string, now time.Time) (Allowance, error) {
 	a := Allowance{Key: k, Origin: claim.Origin, Client: claim.Client}
-	if err := k.During(now); err != nil {
-		return a, err
-	}
-	if err := k.For(claim.Origin); err != nil {
-		return a, err
-	}
-	if err := k.Has(claim.Module); err != nil {
-		return a, err
-	}
-	if err := k.at(from, j.Node); err != nil {
-		return a, err
-	}
-	if k.seated(j.Node) {
-		holder := claim.Client
-		if k.Kind == PerNode {
-			holder = j.Node
-		}
+	if k.seated(claim, node) {
+		holder, origin := k.seat(claim, node)
 		l, err := ParseLease(p.Lease)
+		if err == nil {
+			err = k.covered(l, from, holder, origin, now)
+		}
 		if err != nil {
-			return a, err
-		}
-		origin := claim.Origin
-		if k.Kind == PerNode {
-			origin = ""
-		}
-		if err := k.covers(l, from, holder, origin, now); err != nil {
 			return a, err
 		}
 		a.Project = l.Project
@@ -101,40 +109,72 @@ func (j *Judge) covers(k Key, p Permit, claim Claim, from Place, now time.Time) 
 	if k.Kind != Page {
 		return a, nil
 	}
+	var over error
 	for _, text := range p.Blocks {
-		b, err := ParseBlock(text, j.Node)
-		if err != nil {
-			return a, err
+		b, err := ParseBlock(text, node)
+		if err == nil {
+			err = k.holds(b, from, now)
 		}
-		if err := k.holds(b, from, now); err != nil {
+		if problem.From(err).Code == problem.TrackingOffline {
+			over = err // its time is over; another one may do
+			continue
+		}
+		if err != nil {
 			return a, err
 		}
 		a.Project = b.Project
 		a.Blocks = append(a.Blocks, b)
 	}
-	if len(a.Blocks) == 0 && claim.Module == "" {
-		return a, k.problem(problem.LicensePages, "None are reserved for this node.")
+	if len(a.Blocks) > 0 || claim.Module != "" {
+		return a, nil
 	}
-	return a, nil
+	if over != nil {
+		return a, over
+	}
+	return a, k.problem(problem.LicensePages, "None are reserved for this node.")
 }
 
 // at judges the place from which a permit comes. What is counted is bound by the
 // signatures of leases and blocks.
 func (k Key) at(from Place, node string) error {
-	if len(k.Gateways)+len(k.Nodes) == 0 || k.Bound(from.name(), "") || k.Bound("", node) || len(k.Gateways) > 0 && k.Kind.Tracked() {
-		return nil
+	switch {
+	case len(k.Gateways)+len(k.Nodes) == 0 || k.Bound(from.Pin, "") || k.Bound(from.First, "") || k.Bound("", node):
+	case len(k.Gateways) > 0 && k.Kind.Tracked():
+	case len(k.Nodes) > 0 && node == "":
+	default:
+		return k.problem(problem.LicenseElsewhere, "It is bound to others than this one.")
 	}
-	return k.problem(problem.LicenseElsewhere, "It is bound to others than this one.")
+	return nil
 }
 
-// seated reports whether the use of a key at a node needs a seat.
-func (k Key) seated(node string) bool {
-	return k.Kind == Browser || k.Kind == Concurrent || k.Kind == PerNode && !k.Bound("", node)
+// seated reports whether the key's use at a node needs a seat. Platen's own pages, whose
+// browsers have no names, need none for modules.
+func (k Key) seated(claim Claim, node string) bool {
+	switch k.Kind {
+	case Browser, Concurrent:
+		return claim.Origin != ""
+	case PerNode:
+		return node != "" && !k.Bound("", node)
+	default:
+		return false
+	}
+}
+
+// seat says whose seat it is: the browser client's at one origin, or the node's.
+func (k Key) seat(claim Claim, node string) (holder, origin string) {
+	if k.Kind == PerNode {
+		return node, ""
+	}
+	return claim.Client, claim.Origin
 }
 
 // at says at which end a problem was found.
 func at(err error, what, name string) error {
-	p := *problem.From(err)
-	p.Detail += " Checked by the " + what + " \"" + name + "\"."
+	var found *problem.Error
+	if !errors.As(err, &found) {
+		return err
+	}
+	p := *found
+	p.Detail = strings.TrimSpace(fmt.Sprintf("%s Checked by the %s %q.", p.Detail, what, name))
 	return &p
 }

@@ -110,11 +110,23 @@ type Place struct {
 	First string // pin of its first key; "": Pin
 }
 
-// name is what leases for the place say.
-func (p Place) name() string { return cmp.Or(p.Node, p.First, p.Pin) }
+// Name is what leases and blocks for the place say in For: of a gateway the present key,
+// which all of its nodes know.
+func (p Place) Name() string { return cmp.Or(p.Node, p.Pin) }
 
-// Name is what leases and blocks for the place say in For.
-func (p Place) Name() string { return p.name() }
+// is reports whether the name is the place's. What was leased before a gateway changed its
+// key says the one before.
+func (p Place) is(name string) bool {
+	if p.Node != "" {
+		return name == p.Node
+	}
+	return name == p.Pin || p.First != "" && name == p.First
+}
+
+// bound reports whether a key is bound to the place.
+func (k Key) bound(p Place) bool {
+	return k.Bound(p.Pin, p.Node) || k.Bound(p.First, "")
+}
 
 // signs reports whether what this pin signed may count for a key: it is bound to the
 // signer, or the signer is the place to which it is bound.
@@ -122,21 +134,20 @@ func (k Key) signs(pin string, place Place) bool {
 	if k.Bound(pin, "") {
 		return true
 	}
-	return pin == place.Pin && k.Bound(cmp.Or(place.First, place.Pin), place.Node)
+	return pin == place.Pin && k.bound(place)
 }
 
 // Until is the last moment of a lease's or block's use, with the key's grace.
 func (k Key) until(end time.Time) time.Time { return end.Add(time.Duration(k.Grace) * time.Second) }
 
-// covers judges a lease of a seat.
-func (k Key) covers(l Lease, place Place, holder, origin string, now time.Time) error {
-	most := k.Quantity + k.Quantity*int64(k.OverUse)/100
+// covered judges a lease of a seat.
+func (k Key) covered(l Lease, place Place, holder, origin string, now time.Time) error {
 	switch {
-	case l.Item != k.ID || l.Revision != k.Revision || l.For != place.name():
+	case l.Item != k.ID || l.Revision != k.Revision || !place.is(l.For):
 		return k.problem(problem.LicenseInvalid, "The seat is of another licence or place.")
 	case !k.signs(l.Signer, place):
 		return k.problem(problem.LicenseElsewhere, "The seat was given by a server to which it is not bound.")
-	case l.Seat > most:
+	case l.Seat > k.Quantity+k.over():
 		return k.problem(problem.LicenseSeats, "It has %d, and this would be number %d.", k.Quantity, l.Seat)
 	case l.Holder != holder || l.Origin != origin:
 		return k.problem(problem.LicenseInvalid, "The seat is somebody else's.")
@@ -149,17 +160,20 @@ func (k Key) covers(l Lease, place Place, holder, origin string, now time.Time) 
 // holds judges a block of pages.
 func (k Key) holds(b Block, place Place, now time.Time) error {
 	switch {
-	case b.Item != k.ID || b.Revision != k.Revision || b.For != place.name():
+	case b.Item != k.ID || b.Revision != k.Revision || !place.is(b.For):
 		return k.problem(problem.LicenseInvalid, "The pages are of another licence or place.")
 	case !k.signs(b.Signer, place):
 		return k.problem(problem.LicenseElsewhere, "The pages were given by a server to which it is not bound.")
-	case b.Pages > k.Quantity+k.Quantity*int64(k.OverUse)/100 || b.Over > k.Quantity*int64(k.OverUse)/100:
+	case b.Pages > k.Quantity+k.over() || b.Over > k.over():
 		return k.problem(problem.LicensePages, "It has %d, and these would be %d.", k.Quantity, b.Pages)
 	case now.Before(b.From.Add(-skew)) || !now.Before(k.until(b.Until)):
 		return k.problem(problem.TrackingOffline, "The pages were good until %s.", k.until(b.Until).UTC().Format(time.DateTime))
 	}
 	return nil
 }
+
+// over is by how much the quantity may be passed.
+func (k Key) over() int64 { return k.Quantity * int64(k.OverUse) / 100 }
 
 // skew is by how much clocks may differ.
 const skew = 5 * time.Minute

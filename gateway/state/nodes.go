@@ -31,6 +31,9 @@ type Node struct {
 	Trust       bool      `json:"trust,omitempty"`    // whoever links next is the right one
 	Quarantined scan.Time `json:"quarantined,omitzero"`
 
+	// Fault is the problem code of how it failed to account for pages; "": it did not.
+	Fault string `json:"fault,omitempty"`
+
 	Heard string `json:"heard,omitempty"` // pin of the gateway's next key that it has stored
 	Audit string `json:"audit,omitempty"` // the newest signed head of its audit log
 

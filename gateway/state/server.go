@@ -12,9 +12,9 @@ import (
 
 // Limits of the embedded server. The buckets' own limits sum up to less than maxStore.
 const (
-	maxStore   = 1 << 30 // bytes on disk
-	maxMemory  = 1 << 20 // bytes in memory streams, of which there are none
-	maxPayload = 1 << 20 // bytes of one message
+	maxStore   = 20 << 30 // bytes on disk
+	maxMemory  = 1 << 20  // bytes in memory streams, of which there are none
+	maxPayload = 1 << 20  // bytes of one message
 )
 
 // startTimeout bounds a start that must read back a large store. An ordinary one takes milliseconds.

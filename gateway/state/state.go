@@ -31,6 +31,7 @@ type State struct {
 	nodes    *Nodes
 	scanners *Scanners
 	records  *Records
+	ledger   *Ledger
 }
 
 // Open takes the folder for this process, starts the embedded server in it and
@@ -81,9 +82,16 @@ func (s *State) openBuckets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A batch of 500 pages with the longest texts has less than MaxValue; ten million
+	// pages of an ordinary kind have about 2 GiB.
+	ledger, err := s.Bucket(ctx, BucketConfig{Name: "ledger", MaxValue: 512 << 10, MaxBytes: 16 << 30})
+	if err != nil {
+		return err
+	}
 	s.nodes = &Nodes{bucket: nodes}
 	s.scanners = &Scanners{bucket: scanners}
 	s.records = &Records{bucket: records, now: s.now}
+	s.ledger = &Ledger{Records{bucket: ledger, now: s.now}}
 	return nil
 }
 
@@ -113,3 +121,7 @@ func (s *State) Scanners() *Scanners { return s.scanners }
 
 // Records keeps what package access must remember. It implements access.Records.
 func (s *State) Records() *Records { return s.records }
+
+// Ledger keeps what a licence tracking server has counted, apart from Records, so that
+// neither can fill up the other.
+func (s *State) Ledger() *Ledger { return s.ledger }

@@ -1,0 +1,99 @@
+package tracking
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/internal/access"
+)
+
+const (
+	itemPrefix    = "license.item."
+	projectPrefix = "license.project."
+	seatPrefix    = "license.seat."
+	poolPrefix    = "license.pool."
+	pagesPrefix   = "license.pages."
+	peakPrefix    = "license.peak."
+)
+
+// tries is how often a change begins again because another server was quicker. Each time
+// somebody got on.
+const tries = 100
+
+var errContended = errors.New("other servers change the record all the time")
+
+// gone is an end that makes a record vanish: unlike Delete, at one revision only.
+var gone = time.Unix(1, 0)
+
+// get decodes a record; revision 0 and the zero value if there is none.
+func get[T any](ctx context.Context, r access.Records, key string) (v T, revision uint64, err error) {
+	value, revision, err := r.Get(ctx, key)
+	if errors.Is(err, access.ErrNoRecord) {
+		return v, 0, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(value, &v)
+	}
+	if err != nil {
+		return v, 0, fmt.Errorf("reading a record of %s: %w", area(key), err)
+	}
+	return v, revision, nil
+}
+
+// put stores v in place of the record with that revision; 0: there is none.
+func put(ctx context.Context, r access.Records, key string, v any, expires time.Time, revision uint64) error {
+	value, err := json.Marshal(v)
+	if err == nil && revision == 0 {
+		_, err = r.Create(ctx, key, value, expires)
+	} else if err == nil {
+		_, err = r.Update(ctx, key, value, expires, revision)
+	}
+	if err != nil {
+		return fmt.Errorf("storing a record of %s: %w", area(key), err)
+	}
+	return nil
+}
+
+// change reads a record, lets f change it, and stores it until it succeeds. f says whether
+// there is something to store, and is called again whenever somebody was quicker.
+func change[T any](ctx context.Context, r access.Records, key string, expires time.Time, f func(v *T, there bool) (store bool, err error)) error {
+	for range tries {
+		v, revision, err := get[T](ctx, r, key)
+		if err != nil {
+			return err
+		}
+		store, err := f(&v, revision != 0)
+		if err != nil || !store {
+			return err
+		}
+		if err = put(ctx, r, key, v, expires, revision); !errors.Is(err, access.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("storing a record of %s: %w", area(key), errContended)
+}
+
+// list decodes the records whose keys begin with prefix, in key order.
+func list[T any](ctx context.Context, r access.Records, prefix string, yield func(key string, v T) error) error {
+	err := r.List(ctx, prefix, func(key string, value []byte) error {
+		var v T
+		if err := json.Unmarshal(value, &v); err != nil {
+			return err
+		}
+		return yield(strings.TrimPrefix(key, prefix), v)
+	})
+	if err != nil {
+		return fmt.Errorf("listing records of %s: %w", area(prefix), err)
+	}
+	return nil
+}
+
+// area is the part of a key that may stand in an error.
+func area(key string) string {
+	parts := strings.SplitN(key, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}

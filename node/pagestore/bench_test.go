@@ -7,17 +7,31 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/platen-scan/platen/proto/scan"
 )
 
 // BenchmarkCommit stores pages of a usual size; BenchmarkSyncedFile is the least
 // that the disk asks for the same bytes.
-func BenchmarkCommit(b *testing.B) {
+func BenchmarkCommit(b *testing.B) { benchmarkCommit(b, func(*NewJob) {}) }
+
+// BenchmarkCommitLicensed does so under a licence that counts pages, with a wallet of
+// some blocks.
+func BenchmarkCommitLicensed(b *testing.B) {
+	benchmarkCommit(b, func(n *NewJob) {
+		n.License = &License{Item: "item", Project: "P", Origin: "https://app.example", Client: "client", Paged: true}
+		for i := range 4 {
+			n.Blocks = append(n.Blocks, Block{ID: fmt.Sprint(i), Item: "item", Pages: 1 << 40, Until: time.Now().Add(time.Hour)})
+		}
+	})
+}
+
+func benchmarkCommit(b *testing.B, change func(*NewJob)) {
 	for _, size := range []int{64 << 10, 1500 << 10} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
 			s, _ := openBench(b)
-			job := newJob(b, s)
+			job := newJob(b, s, change)
 			page := jpegBytes(size)
 			b.SetBytes(int64(size))
 			b.ReportAllocs()

@@ -31,8 +31,10 @@ func (w *PageWriter) Commit(ctx context.Context, height int) (scan.Page, error) 
 		return scan.Page{}, w.broken("committing a page", err)
 	}
 	page.State, page.Lines, page.Digest, page.Committed = scan.PageCommitted, page.Height, hex.EncodeToString(digest), w.s.now()
-	ambiguous, err := w.s.index.write(ctx, func(t *tx) error {
-		return w.s.insertPage(t, w.document, page, digest)
+	left := unlimited
+	ambiguous, err := w.s.index.write(ctx, func(t *tx) (err error) {
+		left, err = w.s.insertPage(t, w.document, page, digest, w.terms)
+		return err
 	})
 	if err != nil {
 		if ambiguous {
@@ -44,7 +46,7 @@ func (w *PageWriter) Commit(ctx context.Context, height int) (scan.Page, error) 
 		}
 		return scan.Page{}, w.broken("committing a page", err)
 	}
-	w.over = true
+	w.over, w.left = true, left
 	w.g.finish(page)
 	w.s.forget(w.g)
 	if err := w.g.letGo(); err != nil {
@@ -106,33 +108,38 @@ func (b both) Write(p []byte) (int, error) {
 	return b.digest.Write(p)
 }
 
-// insertPage is the one transaction that makes a file a page.
-func (s *Store) insertPage(t *tx, document string, p scan.Page, digest []byte) error {
+// insertPage is the one transaction that makes a file a page. left is how many more the
+// job may have under its licence.
+func (s *Store) insertPage(t *tx, document string, p scan.Page, digest []byte, under terms) (left int64, err error) {
 	n, err := t.exec(`UPDATE jobs SET pages = ?2 WHERE id = ?1 AND pages = ?2 - 1 AND state NOT IN `+terminalStates, p.Job, p.N)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if n == 0 {
-		return problem.New(problem.JobWrongState, "The scan has ended.")
+		return 0, problem.New(problem.JobWrongState, "The scan has ended.")
 	}
 	if _, err := t.exec(`INSERT INTO pages (job, n, id, state, side, format, mode, depth, resolution, width, height, bytes, digest, started, committed, epoch)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.Job, p.N, p.ID, string(p.State), string(p.Side), string(p.Format), string(p.Mode), p.Depth, p.Resolution,
 		p.Width, p.Height, p.Bytes, digest, ms(p.Started), ms(p.Committed), s.epoch); err != nil {
-		return err
+		return 0, err
 	}
-	if err := meterPage(t, s.cfg.NodeID, p, digest); err != nil {
-		return err
+	block, left, err := under.spend(t, p.Committed)
+	if err != nil {
+		return 0, err
+	}
+	if err := meterPage(t, s.cfg.NodeID, p, digest, under.license, block); err != nil {
+		return 0, err
 	}
 	if _, err := t.exec(`INSERT INTO document_pages (document, pos, job, n, rotate)
 		SELECT ?1, coalesce(max(pos), 0) + 1, ?2, ?3, 0 FROM document_pages WHERE document = ?1`, document, p.Job, p.N); err != nil {
-		return err
+		return 0, err
 	}
 	n, err = t.exec("UPDATE documents SET revision = revision + 1, updated = ? WHERE id = ?", ms(p.Committed), document)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("document %s of job %s is missing", document, p.Job)
 	}
-	return err
+	return left, err
 }
 
 // terminalStates lists the states of scan.JobState.Terminal for SQL.

@@ -24,6 +24,9 @@ const (
 	crashStepEnv = "PAGESTORE_CRASH_STEP" // index of the file operation to die before; empty: none
 )
 
+// crashItem is the licence under which all that crashes is scanned.
+const crashItem = "crash"
+
 // crashChild scans for ever and says what it has done, each line once it is true.
 func crashChild(dir string) int {
 	step := -1
@@ -58,7 +61,11 @@ func crashChild(dir string) int {
 }
 
 func crashJob(ctx context.Context, s *Store) error {
-	job, _, err := s.CreateJob(ctx, NewJob{Scanner: testScanner, Owner: owner, Name: "crash"})
+	block := fmt.Sprint("block", rand.IntN(5)) // some come again, which gives nothing
+	job, _, err := s.CreateJob(ctx, NewJob{
+		Scanner: testScanner, Owner: owner, Name: "crash", License: &License{Item: crashItem, Project: "P", Origin: "https://app.example", Client: "c", Paged: true},
+		Blocks: []Block{{ID: block, Item: crashItem, Pages: 1000, Over: 10, Until: time.Now().Add(time.Hour)}},
+	})
 	if err != nil {
 		return err
 	}
@@ -213,6 +220,7 @@ func (k *scanned) check(t *testing.T, dir string) {
 		want = append(want, stored{p.Job, 1, p.Digest})
 	}
 	checkStored(t, s, want)
+	checkMeter(t, s)
 	for _, j := range r.Unfinished {
 		if j.State != scan.JobPending && j.State != scan.JobStopped {
 			t.Errorf("job %s was left %s", j.ID, j.State)

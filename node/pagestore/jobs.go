@@ -12,21 +12,22 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-const jobColumns = `id, scanner, document, name, state, reasons, settings, pages, created, started, ended, deadline, recipient, owner, seq`
+const jobColumns = `id, scanner, document, name, state, reasons, settings, pages, created, started, ended, deadline, recipient, owner, seq, license`
 
 // jobRow is a job with what only the store knows.
 type jobRow struct {
 	scan.Job
-	owner string
-	seq   int64
+	owner   string
+	seq     int64
+	license *License // nil: it needs none
 }
 
 func (s *Store) scanJob(row func(dest ...any) error) (jobRow, error) {
 	var j jobRow
-	var reasons, settings []byte
+	var reasons, settings, license []byte
 	var created, started, ended, deadline int64
 	err := row(&j.ID, &j.Scanner, &j.Document, &j.Name, (*string)(&j.State), &reasons, &settings,
-		&j.Pages, &created, &started, &ended, &deadline, &j.Recipient, &j.owner, &j.seq)
+		&j.Pages, &created, &started, &ended, &deadline, &j.Recipient, &j.owner, &j.seq, &license)
 	if err != nil {
 		return jobRow{}, err
 	}
@@ -37,6 +38,11 @@ func (s *Store) scanJob(row func(dest ...any) error) (jobRow, error) {
 	}
 	if err := json.Unmarshal(settings, &j.Settings); err != nil {
 		return jobRow{}, fmt.Errorf("settings of job %s: %w", j.ID, err)
+	}
+	if len(license) > 0 {
+		if err := json.Unmarshal(license, &j.license); err != nil {
+			return jobRow{}, fmt.Errorf("licence of job %s: %w", j.ID, err)
+		}
 	}
 	return j, nil
 }

@@ -129,6 +129,27 @@ CREATE TABLE scanners (
 ALTER TABLE scanners ADD COLUMN shared INTEGER; -- 1: computers nearby find it; NULL: nobody decided
 `, `
 ALTER TABLE jobs ADD COLUMN recipient TEXT NOT NULL DEFAULT ''; -- public key that a gateway gets the pages sealed for; '': none
+`, `
+ALTER TABLE jobs ADD COLUMN license TEXT NOT NULL DEFAULT ''; -- JSON; '': the job needs none
+
+ALTER TABLE meter ADD COLUMN item TEXT NOT NULL DEFAULT '';
+ALTER TABLE meter ADD COLUMN project TEXT NOT NULL DEFAULT '';
+ALTER TABLE meter ADD COLUMN block TEXT NOT NULL DEFAULT '';
+ALTER TABLE meter ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+ALTER TABLE meter ADD COLUMN client TEXT NOT NULL DEFAULT '';
+INSERT INTO meta SELECT 'unreceipted', coalesce(max(seq), 0) FROM meter; -- last row whose chain is not of receipts
+
+CREATE TABLE blocks (
+	item    TEXT NOT NULL,
+	id      TEXT NOT NULL,
+	project TEXT NOT NULL,
+	pages   INTEGER NOT NULL,
+	over    INTEGER NOT NULL,
+	used    INTEGER NOT NULL DEFAULT 0,
+	until   INTEGER NOT NULL,
+	PRIMARY KEY (item, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blocks_until ON blocks (item, until);
 `}
 
 // migrate brings the index to the newest schema. The file as it was is kept beside

@@ -1,7 +1,10 @@
 package pagestore
 
 import (
+	"bytes"
 	"database/sql"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -134,6 +138,31 @@ func TestMigrationFrom3(t *testing.T) {
 	s, _ := openTest(t, cfg, nil)
 	if got, _, err := s.Job(t.Context(), job); err != nil || got.Recipient != "" || got.Name != "old" {
 		t.Errorf("Job = %+v, %v, want the old one without a recipient", got, err)
+	}
+}
+
+// TestMigrationFrom4 opens a folder of the time before receipts: the rows of then keep
+// their chain, and receipts follow after it.
+func TestMigrationFrom4(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	old := bytes.Repeat([]byte{7}, 32)
+	oldFolder(t, cfg, 4, `INSERT INTO meter (node, job, n, page, digest, bytes, at, chain) VALUES (?1, 'j', 1, 'p', ?2, 5, 6, ?2), (?1, 'j', 2, 'q', ?2, 5, 6, ?2)`,
+		testNode, old)
+	s, _ := openTest(t, cfg, nil)
+	if head, start, err := s.MeterHead(t.Context()); err != nil || start != 2 || head != (license.Head{Seq: 2, Chain: hex.EncodeToString(old)}) {
+		t.Errorf("MeterHead = %+v, %d, %v, want the old one", head, start, err)
+	}
+	if _, err := s.Receipt(t.Context(), "j", 1); !errors.Is(err, ErrNoReceipt) {
+		t.Errorf("Receipt of an old page = %v, want ErrNoReceipt", err)
+	}
+	job := newJob(t, s)
+	commitPage(t, s, job.ID, 64)
+	before, list, head, err := s.Receipts(t.Context(), 0, 10)
+	if err != nil || len(list) != 1 || list[0].Seq != 3 || before != hex.EncodeToString(old) {
+		t.Fatalf("Receipts = %s, %+v, %v, want the third page after the old chain", before, list, err)
+	}
+	if chain, err := license.Chain(old, list[0]); err != nil || head != (license.Head{Seq: 3, Chain: hex.EncodeToString(chain)}) {
+		t.Errorf("head = %+v, want what follows from the old chain (%v)", head, err)
 	}
 }
 

@@ -28,6 +28,10 @@ type NewJob struct {
 	// Recipient is the public key that a gateway gets the job's pages sealed for; empty:
 	// none. It never changes.
 	Recipient string
+	// License is what the job goes under; nil: it needs none. Blocks are added to what the
+	// node has. Without a page left of its item there is problem license-pages-used.
+	License *License
+	Blocks  []Block
 
 	// Begin brings the job, which is pending, to the state in which it begins; nil: it
 	// stays pending. Its error is a problem, and there is no job then.
@@ -127,13 +131,17 @@ func (s *Store) insertJob(t *tx, n NewJob) (scan.Job, error) {
 			return scan.Job{}, err
 		}
 	}
+	license, err := admit(t, n, now)
+	if err != nil {
+		return scan.Job{}, err
+	}
 	reasons, settings, err := jobJSON(job)
 	if err != nil {
 		return scan.Job{}, err
 	}
-	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created, deadline, release_code, recipient)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now), ms(job.Deadline), n.ReleaseCode, job.Recipient); err != nil {
+	if _, err := t.exec(`INSERT INTO jobs (id, scanner, owner, document, name, state, reasons, settings, created, deadline, release_code, recipient, license)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		job.ID, job.Scanner, n.Owner, job.Document, job.Name, string(job.State), reasons, settings, ms(now), ms(job.Deadline), n.ReleaseCode, job.Recipient, license); err != nil {
 		return scan.Job{}, err
 	}
 	if n.Key == "" {

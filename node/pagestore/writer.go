@@ -37,6 +37,8 @@ type PageWriter struct {
 	s        *Store
 	g        *growing
 	document string
+	terms    terms
+	left     int64  // pages that the job may have beyond the committed one
 	name     string // present name of the file; empty: not to be removed
 	hash     hash.Hash
 	ends     ends
@@ -66,7 +68,7 @@ func (s *Store) BeginPage(ctx context.Context, p PageStart) (*PageWriter, error)
 		Side: p.Side, Format: p.Format, Mode: p.Mode, Depth: p.Depth, Resolution: p.Resolution,
 		Width: p.Width, Height: p.Height, Started: s.now(),
 	}
-	w := &PageWriter{s: s, document: job.Document, hash: sha256.New(), name: p.Job + "/" + page.ID + partSuffix}
+	w := &PageWriter{s: s, document: job.Document, terms: job.terms(), hash: sha256.New(), name: p.Job + "/" + page.ID + partSuffix}
 	w.g = &growing{job: p.Job, number: page.N, owner: job.owner, served: p.Height > 0, page: page, refs: 1}
 	if err := w.openFile(p.Job); err != nil {
 		return nil, s.noteError("beginning a page", err)
@@ -107,6 +109,10 @@ func (w *PageWriter) openFile(dir string) error {
 
 // Page is the page as it is now.
 func (w *PageWriter) Page() scan.Page { return w.g.snapshot() }
+
+// Left is how many more pages the job may have under its licence once this one is
+// committed; false where none are counted.
+func (w *PageWriter) Left() (n int64, counted bool) { return max(w.left, 0), w.left != unlimited }
 
 // SetLines says how many rows have been scanned.
 func (w *PageWriter) SetLines(n int) {

@@ -322,35 +322,3 @@ func TestCommitWithCanceledContext(t *testing.T) {
 	}
 	assertNoPages(t, s, job)
 }
-
-func TestMeterChain(t *testing.T) {
-	s, _ := newStore(t)
-	job := newJob(t, s)
-	for range 3 {
-		commitPage(t, s, job.ID, 64)
-	}
-	setState(t, s, job.ID, scan.JobCompleted)
-	if err := s.DeleteJob(t.Context(), job.ID); err != nil {
-		t.Fatal(err)
-	}
-	var before []byte
-	rows := 0
-	err := s.index.view(t.Context()).each("SELECT job, n, page, digest, bytes, at, chain FROM meter ORDER BY seq", nil, func(row func(...any) error) error {
-		var p scan.Page
-		var digest, chain []byte
-		var when int64
-		if err := row(&p.Job, &p.N, &p.ID, &digest, &p.Bytes, &when, &chain); err != nil {
-			return err
-		}
-		p.Committed = at(when)
-		if want := meterChain(before, testNode, p, digest); !bytes.Equal(chain, want) {
-			t.Errorf("chain of row %d = %x, want %x", rows, chain, want)
-		}
-		before = chain
-		rows++
-		return nil
-	})
-	if err != nil || rows != 3 {
-		t.Errorf("read %d meter rows, %v, want 3: they outlive the job", rows, err)
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -36,6 +37,10 @@ type Page struct {
 	Height     int // pixels, as stored
 	Resolution int // dots per inch; 0: 72
 	Rotate     int // clockwise when shown: 0, 90, 180 or 270 degrees
+
+	// Text reads what is written on the page, in pixels as stored; nil: nobody knows. It is
+	// called when the page is written, and may take seconds.
+	Text func(context.Context) (api.PageText, error)
 }
 
 // Errors of this package. Those of imaging come too, for damaged and unsupported files.
@@ -44,7 +49,8 @@ var (
 	ErrNoPages  = errors.New("the document has no pages")
 )
 
-// WritePDF writes a PDF 1.7 file: every page at its true size, the stored images unchanged.
+// WritePDF writes a PDF 1.7 file: every page at its true size, the stored images unchanged,
+// over the words of pages that have a Text, which can be searched and copied.
 func WritePDF(ctx context.Context, w io.Writer, meta Meta, pages []Page) error {
 	return writePDF(ctx, w, meta, pages)
 }

@@ -44,7 +44,15 @@ func writePDF(ctx context.Context, w io.Writer, meta Meta, pages []Page) error {
 	if err != nil {
 		return fmt.Errorf("writing a PDF: %w", err)
 	}
-	p := newPDFFile(w, pdfFirstPage-1+pdfPerPage*len(all))
+	objects, searchable := pdfFirstPage-1+pdfPerPage*len(all), false
+	for _, f := range all {
+		searchable = searchable || f.Text != nil
+	}
+	p := newPDFFile(w, objects)
+	if searchable {
+		p.font = objects + 1
+		p.offsets = append(p.offsets, make([]int64, pdfFontObjects)...)
+	}
 	p.raw("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
 	p.object(pdfCatalog, "<< /Type /Catalog /Pages %d 0 R >>", pdfPages)
 	kids := make([]byte, 0, 10*len(all))
@@ -57,6 +65,9 @@ func writePDF(ctx context.Context, w io.Writer, meta Meta, pages []Page) error {
 		if err := p.page(ctx, pdfFirstPage+pdfPerPage*i, &all[i]); err != nil {
 			return fmt.Errorf("writing page %d of a PDF: %w", i+1, err)
 		}
+	}
+	if searchable {
+		p.textFont(p.font)
 	}
 	if err := p.end(); err != nil {
 		return fmt.Errorf("writing a PDF: %w", err)
@@ -82,9 +93,18 @@ func (p *pdfFile) page(ctx context.Context, n int, f *found) error {
 	if f.Rotate != 0 {
 		rotate = fmt.Sprintf(" /Rotate %d", f.Rotate)
 	}
-	p.object(n, "<< /Type /Page /Parent %d 0 R /MediaBox [0 0 %s %s]%s%s /Contents %d 0 R /Resources << /XObject << /Page %d 0 R >> >> >>",
-		pdfPages, pdfNumber(width), pdfNumber(height), unit, rotate, n+1, n+2)
 	content := fmt.Sprintf("q %s 0 0 %s 0 0 cm /Page Do Q", pdfNumber(width), pdfNumber(height))
+	font := ""
+	if f.Text != nil {
+		text, err := f.Text(ctx)
+		if err != nil {
+			return fmt.Errorf("reading its text: %w", err)
+		}
+		content = textLayer(text, height/float64(f.img.Height), height) + content
+		font = fmt.Sprintf(" /Font << /T %d 0 R >>", p.font)
+	}
+	p.object(n, "<< /Type /Page /Parent %d 0 R /MediaBox [0 0 %s %s]%s%s /Contents %d 0 R /Resources << /XObject << /Page %d 0 R >>%s >> >>",
+		pdfPages, pdfNumber(width), pdfNumber(height), unit, rotate, n+1, n+2, font)
 	p.object(n+1, "<< /Length %d >>\nstream\n%s\nendstream", len(content), content)
 	return p.image(ctx, n+2, f)
 }

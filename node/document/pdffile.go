@@ -22,6 +22,7 @@ type pdfFile struct {
 	sum     hash.Hash
 	at      int64
 	offsets []int64 // by object number; 0 is not used
+	font    int     // number of the first object of the font of invisible text
 	err     error
 }
 

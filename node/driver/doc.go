@@ -17,6 +17,7 @@
 //
 //	PROGRAM worker DRIVER          serve one device, or one listing, of DRIVER
 //	PROGRAM worker convert SPEC    make a rendition of the page that is standard input
+//	PROGRAM worker barcodes SPEC   read the barcodes on it
 //
 // and the environment holds PLATEN_WORKER_DEPTH=1. A worker that was started without
 // it, or with more than 1, exits with status 2: a worker never has a worker, so a

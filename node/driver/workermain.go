@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,8 +10,9 @@ import (
 )
 
 const (
-	workerArg  = "worker"
-	convertArg = "convert"
+	workerArg   = "worker"
+	convertArg  = "convert"
+	barcodesArg = "barcodes"
 
 	// depthVariable counts how deep in workers a process is.
 	depthVariable = "PLATEN_WORKER_DEPTH"
@@ -43,8 +43,8 @@ func WorkerMain(args []string, drivers []Driver, codecs imaging.Codecs) int {
 	}
 	guardProcess()
 	frames := &frameWriter{w: out}
-	if args[1] == convertArg {
-		return convertMain(args[2:], in, frames, codecs)
+	if args[1] == convertArg || args[1] == barcodesArg {
+		return taskMain(args[1], args[2:], in, frames, codecs)
 	}
 	// Native drivers want one thread; some of their systems want it to be the first.
 	runtime.LockOSThread()
@@ -76,29 +76,4 @@ func (a absent) Open(context.Context, string) (Device, error) { return nil, a.mi
 
 func (a absent) missing() error {
 	return &Missing{Driver: string(a), Hint: "this driver is part of platen-driver; install platen-driver beside platen"}
-}
-
-// convertMain makes one rendition.
-func convertMain(args []string, src *os.File, frames *frameWriter, codecs imaging.Codecs) int {
-	var order conversion
-	if len(args) != 1 || json.Unmarshal([]byte(args[0]), &order) != nil {
-		fmt.Fprintln(os.Stderr, "worker: malformed conversion")
-		return exitUsage
-	}
-	if err := frames.json(message{Hello: &hello{Version: protocolVersion, Driver: convertArg}}); err != nil {
-		return exitFailed
-	}
-	out := &chunker{sink: frameSink{frames}}
-	err := codecs.Convert(src, order.From, order.Spec, out)
-	if err == nil {
-		err = out.flush()
-	}
-	r := &reply{}
-	if err != nil {
-		r.Error = &wireError{Kind: kindConvert, Detail: clip(err.Error(), maxDetail)}
-	}
-	if err := frames.json(message{Reply: r}); err != nil {
-		return exitFailed
-	}
-	return exitOK
 }

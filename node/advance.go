@@ -38,6 +38,9 @@ func (d *device) advance(t *ticket, s step) error {
 	t.take(job)
 	if job.State.Terminal() {
 		d.release(t, waited)
+		if d.files != nil {
+			d.files.forget(job.ID)
+		}
 		d.log.Info("job ended", "job", job.ID, "state", job.State, "reasons", job.Reasons, "pages", job.Pages)
 	}
 	d.announce(t)

@@ -156,6 +156,7 @@ var containers = map[string]container{
 	"pdf":  {"application/pdf", ".pdf", document.WritePDF},
 	"tiff": {"image/tiff", ".tif", document.WriteTIFF},
 	"zip":  {"application/zip", ".zip", document.WriteZIP},
+	"txt":  {"text/plain", ".txt", document.WriteText},
 }
 
 // getDocumentContent sends all pages of a document as one file, written as it goes.
@@ -171,9 +172,16 @@ func (n *Node) getDocumentContent(w http.ResponseWriter, r *http.Request) error 
 	}
 	file, ok := containers[format]
 	if !ok {
-		return problem.New(problem.FormatUnsupported, "A document can be had as pdf, tiff or zip.").At("format")
+		return problem.New(problem.FormatUnsupported, "A document can be had as pdf, tiff, zip or txt.").At("format")
 	}
 	download, err := boolean(q, "download")
+	if err != nil {
+		return err
+	}
+	languages, err := languagesOf(r, "ocr")
+	if err == nil {
+		err = n.checkTexts(r, format, languages)
+	}
 	if err != nil {
 		return err
 	}
@@ -181,7 +189,7 @@ func (n *Node) getDocumentContent(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	pages, tag, err := n.documentPages(r.Context(), doc, format)
+	pages, tag, err := n.documentPages(r.Context(), doc, format, languages)
 	if err != nil {
 		return err
 	}
@@ -193,7 +201,11 @@ func (n *Node) getDocumentContent(w http.ResponseWriter, r *http.Request) error 
 	if download {
 		h.Set("Content-Disposition", attachment(doc.Name, extension))
 	}
-	body := io.WriteCloser(wholeBody{newStream(w, r)})
+	answer := newStream(w, r)
+	body := io.WriteCloser(wholeBody{answer})
+	if languages != "" {
+		n.documentTexts(doc, pages, languages, answer)
+	}
 	if to == nil {
 		etag := `"` + tag + `"`
 		h.Set("ETag", etag)
@@ -203,7 +215,11 @@ func (n *Node) getDocumentContent(w http.ResponseWriter, r *http.Request) error 
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		h.Set("Content-Type", file.mediaType)
+		kind := file.mediaType
+		if format == "txt" {
+			kind += "; charset=utf-8"
+		}
+		h.Set("Content-Type", kind)
 	} else {
 		// It is written as it goes, so nobody knows yet what the key will seal: it is for
 		// this answer only.
@@ -237,12 +253,15 @@ func (wholeBody) Close() error { return nil }
 
 // documentPages are a document's pages for writing, and the tag of what is written:
 // the same pages, name and time give the same bytes.
-func (n *Node) documentPages(ctx context.Context, doc scan.Document, format string) ([]document.Page, string, error) {
+func (n *Node) documentPages(ctx context.Context, doc scan.Document, format, languages string) ([]document.Page, string, error) {
 	if len(doc.Pages) == 0 {
 		return nil, "", problem.New(problem.PageNotReady, "The document has no page yet.")
 	}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s %s %d %q", doc.ID, format, doc.Revision, doc.Name)
+	if languages != "" {
+		fmt.Fprintf(sum, " %s %s", languages, n.texts.State(ctx).Version)
+	}
 	pages := make([]document.Page, 0, len(doc.Pages))
 	for _, at := range doc.Pages {
 		p, _, err := n.store.Page(ctx, at.Job, at.N)

@@ -56,7 +56,7 @@ func (n *Node) createJob(w http.ResponseWriter, r *http.Request) error {
 		Scanner: d.id, Owner: access.CallerOf(r.Context()).Subject, Name: request.Name, Document: request.Document,
 		Settings: request.Settings, Recipient: request.Recipient, Key: key, BodyHash: sha256.Sum256(canonical),
 	}
-	job, err := d.submit(r.Context(), order)
+	job, err := n.submitLicensed(r, d, order)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error)
 	if err != nil || there.IsZero() {
 		return joined{}, problem.New(problem.GrantInvalid, "The gateway's time is missing, or not signed by the gateway for this node.").At("time")
 	}
+	u.node.licences.told(there)
 	g.Ahead = there.Sub(now).Round(time.Second)
 	if h.Sequence != "" {
 		number, err := access.SequenceIn(h.Sequence, pin, u.node.id)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/imaging"
 	"github.com/platen-scan/platen/node/pagestore"
@@ -77,7 +78,7 @@ func (n *Node) getPage(w http.ResponseWriter, r *http.Request) error {
 
 // dropFileHeaders takes back what was said of a file that does not come.
 func dropFileHeaders(h http.Header) {
-	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Accept-Ranges", "Cache-Control", "Content-Length", seal.HeaderName} {
+	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Accept-Ranges", "Cache-Control", "Content-Length", seal.HeaderName, license.HeaderReceipt} {
 		h.Del(name)
 	}
 }
@@ -132,6 +133,9 @@ func (n *Node) sendPage(w http.ResponseWriter, r *http.Request) error {
 	if reader.Page().State == scan.PageGrowing {
 		return n.sendGrowing(w, r, plainGrowing{reader})
 	}
+	if err := n.account(w, r); err != nil {
+		return err
+	}
 	if f := reader.File(); f != nil {
 		return sendCommitted(w, r, reader.Page().Digest, f)
 	}
@@ -166,15 +170,22 @@ func sendImmutable(w http.ResponseWriter, r *http.Request, content io.ReadSeeker
 // convertTime is how long a rendition may take.
 const convertTime = 2 * time.Minute
 
-// sendRendition sends another form of a page that is whole, sealed where there is a
-// recipient. It is made once and kept.
-func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, to *seal.Recipient, page scan.Page, spec imaging.Spec) error {
-	name := string(spec.Format)
+// rendition opens another form of a page. It is made once and kept, under the name.
+func (n *Node) rendition(ctx context.Context, page scan.Page, spec imaging.Spec) (f *os.File, name string, err error) {
+	name = string(spec.Format)
 	if spec.Width > 0 {
 		name += "-w" + strconv.Itoa(spec.Width)
 	}
-	// Others may wait for the same rendition: it does not end with this request.
-	f, err := n.store.Rendition(r.Context(), page, name, func(src *os.File, dst io.Writer) error {
+	f, err = n.makeOnce(ctx, page, name, func(ctx context.Context, src *os.File, dst io.Writer) error {
+		return n.workers.Convert(ctx, src, page.Format, spec, dst)
+	})
+	return f, name, err
+}
+
+// makeOnce opens what a worker makes of a page, and keeps it under the name. Others may
+// wait for the same: making it does not end with ctx.
+func (n *Node) makeOnce(ctx context.Context, page scan.Page, name string, make func(ctx context.Context, src *os.File, dst io.Writer) error) (*os.File, error) {
+	return n.store.Rendition(ctx, page, name, func(src *os.File, dst io.Writer) error {
 		ctx, cancel := context.WithTimeout(n.ctx, convertTime)
 		defer cancel()
 		select {
@@ -183,8 +194,14 @@ func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, to *seal.Re
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		return n.workers.Convert(ctx, src, page.Format, spec, dst)
+		return make(ctx, src, dst)
 	})
+}
+
+// sendRendition sends another form of a page that is whole, sealed where there is a
+// recipient.
+func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, to *seal.Recipient, page scan.Page, spec imaging.Spec) error {
+	f, name, err := n.rendition(r.Context(), page, spec)
 	switch {
 	case errors.Is(err, driver.ErrConvert):
 		n.log.Warn("page cannot be converted", "page", page.ID, "to", name, "error", err)
@@ -193,6 +210,9 @@ func (n *Node) sendRendition(w http.ResponseWriter, r *http.Request, to *seal.Re
 		return err
 	}
 	defer f.Close()
+	if err := n.account(w, r); err != nil {
+		return err
+	}
 	if to != nil {
 		return n.sendSealedRendition(w, r, to, page, name, spec.Format.MediaType(), f)
 	}

@@ -22,6 +22,7 @@ type device struct {
 	inbox chan func()
 	gone  chan struct{} // closed when serve has returned
 
+	files *imports          // whose files are its paper; nil: it is a scanner
 	info  driver.DeviceInfo // zero until the device was seen since the node's start
 	seen  bool              // the last listing had it
 	since time.Time         // when that changed
@@ -97,7 +98,18 @@ func (n *Node) newDevice(id string) *device {
 		parked: map[string]*ticket{}, places: map[string]int{},
 	}
 	d.scanner.Status.Since = scan.At(now)
+	if n.imports != nil && id == n.imports.id() {
+		d.files, d.seen = n.imports, true // it is on no list, and always there
+	}
 	return d
+}
+
+// opens is what a worker is to open for a job.
+func (d *device) opens(job string) driver.DeviceInfo {
+	if d.files != nil {
+		return d.files.info(job)
+	}
+	return d.info
 }
 
 // do runs f in the actor and waits for its end.
@@ -185,7 +197,11 @@ func (d *device) openWorker(ctx context.Context, info driver.DeviceInfo) (worker
 			return w, nil
 		}
 	}
-	w, err := d.node.workers.Open(ctx, info)
+	from := d.node.workers
+	if d.files != nil {
+		from = d.files.workers
+	}
+	w, err := from.Open(ctx, info)
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,9 @@ func (u *uplink) setUp(k relay.Kind) {
 	if changed {
 		u.stir()
 	}
+	if r := u.node.reporter; k != "" && r != nil {
+		r.Hurry() // a gateway that is there again counts for those who wait
+	}
 }
 
 // target is the address to dial next: while no link stands, each in turn, and in between

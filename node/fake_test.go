@@ -3,16 +3,20 @@ package node
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"image"
 	"image/jpeg"
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/platen-scan/platen/node/barcode"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/imaging"
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -22,6 +26,7 @@ type fakeWorkers struct {
 	devices map[string]*fakeDevice // by DeviceInfo.Name
 	listing func(ctx context.Context, driver string) error
 	listed  int
+	read    atomic.Int64 // pages on which barcodes were looked for
 }
 
 // fakeDevice is a scanner of the driver "fake". Its functions run in the operation of
@@ -129,6 +134,19 @@ func (f *fakeWorkers) Convert(_ context.Context, src *os.File, from scan.Format,
 		return errors.Join(driver.ErrConvert, err)
 	}
 	return nil
+}
+
+func (f *fakeWorkers) Barcodes(_ context.Context, src *os.File, from scan.Format, only api.BarcodeFormat, dst io.Writer) error {
+	f.read.Add(1)
+	m, _, err := imaging.Gray(src, from, barcode.MaxPixels)
+	if err != nil {
+		return errors.Join(driver.ErrConvert, err)
+	}
+	list := api.BarcodeList{Items: []api.Barcode{}}
+	for _, c := range barcode.Read(m, only) {
+		list.Items = append(list.Items, api.Barcode{Format: c.Format, Text: c.Text, Points: []api.Point{}})
+	}
+	return json.NewEncoder(dst).Encode(list)
 }
 
 // fakeWorker is an open fakeDevice.

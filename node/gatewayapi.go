@@ -22,6 +22,14 @@ func (n *Node) GatewayAPI() *api.Client {
 	}}
 }
 
+// GatewayPin is that of the key of the gateway that the node has joined; "": it has none.
+func (n *Node) GatewayPin() string {
+	if g := n.uplink.current(); g != nil {
+		return g.Pin
+	}
+	return ""
+}
+
 // gatewayTransport sends requests to the gateway that is joined now. Connections are kept
 // for as long as address and keys stay.
 type gatewayTransport struct {

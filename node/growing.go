@@ -39,7 +39,7 @@ func (n *Node) sendGrowing(w http.ResponseWriter, r *http.Request, page growing)
 	defer cancel()
 	defer context.AfterFunc(n.ctx, cancel)()
 	if from, to, ok := openRange(r, h.Get("ETag")); ok {
-		return sendPart(ctx, w, r, page, from, to)
+		return n.sendPart(ctx, w, r, page, from, to)
 	}
 	return follow(ctx, newStream(w, r), page)
 }
@@ -72,7 +72,7 @@ func follow(ctx context.Context, s *stream, page growing) error {
 
 // sendPart answers a range of a growing page: what there is from its first byte on,
 // and waits for that byte.
-func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page growing, from, to int64) error {
+func (n *Node) sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page growing, from, to int64) error {
 	hold, cancel := context.WithTimeout(ctx, holdTime)
 	defer cancel()
 	if err := page.Wait(hold, from); err != nil {
@@ -86,6 +86,9 @@ func sendPart(ctx context.Context, w http.ResponseWriter, r *http.Request, page 
 		return failedPage(err)
 	}
 	if done { // its whole length is known now
+		if err := n.account(w, r); err != nil {
+			return err
+		}
 		return sendCommitted(w, r, page.Digest(), io.NewSectionReader(page, 0, size))
 	}
 	end := min(size, to+1)

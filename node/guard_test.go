@@ -23,11 +23,12 @@ import (
 func TestContract(t *testing.T) {
 	g := newRig(t, &fakeWorkers{}).start()
 	accesstest.ContractCheck(t, accesstest.Spec(t), g.node.routes(access.RoadLoopback), accesstest.End{
-		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link", "roads"},
+		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link", "roads", "modules"},
 		Without: []string{
 			"openRoads", "joinNode", "leaveNode", "revealNode", "getJoinState", "rotateNodeKey", "presentScanners", // a gateway's
 			"listNodes", "getNode", "editNode", "revokeNode", "approveNode", "reinstateNode",
 			"listJoinTokens", "createJoinToken", "deleteJoinToken",
+			"leaseLicense", "reportPages", "getReplica", "mergeReplica", // a licence tracking server's
 			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // a provider's
 		},
 	})
@@ -87,6 +88,8 @@ func TestEveryRouteUnderAttack(t *testing.T) {
 						return `{"code":"000000"}`
 					case r.Method == http.MethodPatch && strings.HasSuffix(r.Path, "/{scanner}"):
 						return `{"name":"Mine","hold":true}`
+					case strings.HasSuffix(r.Path, "/imports"):
+						return "%PDF-1.7"
 					case strings.HasSuffix(r.Path, "/road"):
 						return `{"grant":"x"}`
 					case strings.HasSuffix(r.Path, "/ack"):

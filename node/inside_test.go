@@ -119,7 +119,7 @@ func TestInsideRoutes(t *testing.T) {
 	g := newRig(t, &fakeWorkers{}).start()
 	for _, r := range g.node.routes(access.RoadESCL) {
 		part, _, _ := strings.Cut(strings.TrimPrefix(r.Path, "/api/v1/"), "/")
-		allowed := slices.Contains([]string{"scanners", "jobs", "documents", "events"}, part) && r.Policy.Role() == api.RoleKiosk
+		allowed := slices.Contains([]string{"scanners", "jobs", "documents", "events", "imports", "modules"}, part) && r.Policy.Role() == api.RoleKiosk
 		if on := r.Policy.On(access.RoadESCL); on != allowed {
 			t.Errorf("%s %s inside: %t, want %t", r.Method, r.Path, on, allowed)
 		}

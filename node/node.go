@@ -16,8 +16,11 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/audit"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/ocr"
 	"github.com/platen-scan/platen/node/pagestore"
+	"github.com/platen-scan/platen/node/reporting"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
@@ -37,6 +40,17 @@ type Config struct {
 	// Access says who may do what. New fills in Records, Service, Grants and DirectRoad, and Origins
 	// that allow none where it has none.
 	Access access.Config
+	// Vendors are the pins of those whose licences are taken here. It is asked often and must
+	// not block; nil or none: no licence is asked for.
+	Vendors func() []string
+	// Clock tells the time that licences go by. Serve has it write its journal. nil: the
+	// system's clock does.
+	Clock *license.Clock
+	// Desk covers those who come without the gateway; nil: they have no licence.
+	Desk *license.Desk
+	// Tracking counts committed pages: this process, or the way to the server that does;
+	// nil: they are reported to nobody.
+	Tracking license.Tracking
 	// AuditHead is the newest signed head of the audit log, which the gateway keeps; nil:
 	// it is told none.
 	AuditHead func() string
@@ -53,6 +67,12 @@ type Config struct {
 	// Roads are for browsers that reach the node without its gateway between them; nil: there
 	// are none.
 	Roads *Roads
+
+	// Texts read what is written on pages; nil: tesseract, where it is installed.
+	Texts *ocr.Engine
+
+	// Imports make pages of files; nil: none are taken.
+	Imports *Imports
 
 	// Find looks for gateways nearby: the node asks the only one there to let it in, and
 	// looks where its gateway has gone when the link falls; nil: it does neither.
@@ -93,9 +113,13 @@ type Node struct {
 	hub       *hub
 	finders   []*finder
 	uplink    *uplink
+	licences  *licences
+	reporter  *reporting.Reporter // nil: pages are reported to nobody
 	inside    *inside
 	sealing   sealing
 	roads     *roads
+	texts     *ocr.Engine
+	imports   *imports // nil: none
 
 	ctx     context.Context // ends with Serve; operations and streams live in it
 	end     context.CancelFunc
@@ -134,8 +158,21 @@ func newNode(c Config, w workers) (*Node, error) {
 		sealing: sealing{policy: c.Encryption, dir: c.Keys},
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
+	if n.texts = c.Texts; n.texts == nil {
+		n.texts = ocr.New(ocr.Config{Log: c.Log})
+	}
 	n.inside = newInside(n)
 	n.roads = newRoads(n, c)
+	n.licences = newLicences(n, c)
+	if c.Tracking != nil {
+		n.reporter = reporting.New(reporting.Config{
+			Identity: c.Identity, Store: c.Store, Tracking: c.Tracking, Place: n.licences.place, Granted: n.licences.granted, Log: c.Log,
+		})
+	}
+	var err error
+	if n.imports, err = newImports(n, c.Imports); err != nil {
+		return nil, fmt.Errorf("making a node: %w", err)
+	}
 	for _, name := range slices.Compact(slices.Clone(c.Drivers)) {
 		n.finders = append(n.finders, n.newFinder(name))
 	}
@@ -153,6 +190,10 @@ func newNode(c Config, w workers) (*Node, error) {
 	c.Access.Service = n.service
 	c.Access.Grants = n.grants
 	c.Access.DirectRoad = n.roads.inForce
+	if c.Desk != nil {
+		c.Access.License = c.Desk
+		c.Access.Origins.Licensed(c.Desk.Allows)
+	}
 	if c.Access.Log == nil {
 		c.Access.Log = c.Log
 	}
@@ -201,7 +242,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	defer n.end()
 	stop := context.AfterFunc(ctx, n.end)
 	defer stop()
-	if err := n.recover(ctx); err != nil {
+	if err := errors.Join(n.recover(ctx), n.imports.recover(ctx)); err != nil {
 		return fmt.Errorf("starting the node: %w", err)
 	}
 	n.running.Store(true)
@@ -214,6 +255,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	parts.Go(func() { n.inside.serve(n.ctx) })
 	parts.Go(func() { n.roads.serve(n.ctx) })
 	parts.Go(func() { n.uplink.serve(n.ctx) })
+	n.serveLicences(&parts)
 	<-n.ctx.Done()
 	n.running.Store(false)
 	parts.Wait()

@@ -22,6 +22,7 @@ const (
 	maxLinkBody    = 16 << 10
 	maxReleaseBody = 1 << 10
 	maxLabelBody   = 4 << 10
+	maxSplitBody   = 4 << 10
 	retryWhenReady = time.Second
 )
 
@@ -29,14 +30,16 @@ const (
 func (n *Node) routes(road access.Road) []access.Route {
 	const v1 = "/api/v1"
 	user := access.AtLeast(api.RoleKiosk)
-	sees, scans, bodies := user.Needs(scan.See), user.Needs(scan.Use), user.Tickets()
+	sees, scans, bodies, reads, imports := user.Needs(scan.See), user.Needs(scan.Use), user.Tickets(), user, user
 	configures := access.AtLeast(api.RoleOperator).OwnPages().Needs(scan.Configure)
 	if road != access.RoadLoopback {
 		atOnce := bodiesAtOnce
 		if road == access.RoadLink {
 			atOnce *= 2 // the gateway asks for the rest of a body over another link before the first one has ended
 		}
+		imports = imports.Limit(jobsPerMinute, time.Minute)
 		scans, bodies = scans.Limit(jobsPerMinute, time.Minute), bodies.Parallel(atOnce)
+		reads = reads.Parallel(bodiesAtOnce)
 	}
 	table := []access.Route{
 		{Method: http.MethodGet, Path: v1 + "/scanners", Policy: user, Handle: n.listScanners},
@@ -61,6 +64,12 @@ func (n *Node) routes(road access.Road) []access.Route {
 		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages", Policy: user, Handle: n.listPages},
 		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages/{n}", Policy: bodies, Handle: n.sendsBody(n.getPage)},
 		{Method: http.MethodPost, Path: v1 + "/jobs/{job}/pages/{n}/ack", Policy: user, MaxBody: maxAckBody, Handle: n.ackPage},
+
+		{Method: http.MethodPost, Path: v1 + "/imports", Policy: imports, MaxBody: maxImport, Audit: "file.import", Handle: n.importFile},
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages/{n}/barcodes", Policy: reads, Handle: n.getBarcodes},
+		{Method: http.MethodGet, Path: v1 + "/jobs/{job}/pages/{n}/text", Policy: reads, Handle: n.getText},
+		{Method: http.MethodPost, Path: v1 + "/documents/{document}/split", Policy: reads, MaxBody: maxSplitBody, Audit: "document.split", Handle: n.splitDocument},
+		{Method: http.MethodGet, Path: v1 + "/modules", Policy: user, Handle: n.listModules},
 
 		{Method: http.MethodGet, Path: v1 + "/documents", Policy: user, Handle: n.listDocuments},
 		{Method: http.MethodPost, Path: v1 + "/documents", Policy: user, MaxBody: maxEditBody, Handle: n.createDocument},

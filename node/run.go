@@ -21,6 +21,8 @@ type run struct {
 	cancel    context.CancelFunc
 	finishing atomic.Bool // a person wants no further sheet
 	lowDisk   atomic.Bool // there is no room for another page
+	usedUp    atomic.Bool // the licence has no other page, and one is wanted
+	bounded   int         // pages that the licence has for the batch, fewer than are wanted; 0: enough
 	canceled  bool        // by stop; the actor's
 	busyUntil time.Time   // how long another program may hold the device; zero: not begun
 }
@@ -48,7 +50,30 @@ func (r *run) scan(ctx context.Context, info driver.DeviceInfo, s scan.Settings)
 	if r.finishing.Load() {
 		return nil
 	}
-	return w.Scan(ctx, s, r.sink)
+	if s, err = r.licensed(ctx, s); err != nil || r.usedUp.Load() {
+		return err
+	}
+	before := r.sink.committed()
+	err = w.Scan(ctx, s, r.sink)
+	if r.bounded > 0 && err == nil && r.sink.committed()-before == r.bounded {
+		r.usedUp.Store(true)
+	}
+	return err
+}
+
+// licensed are the settings with no more pages than the licence has. Where it has fewer
+// than are wanted there are no more to come: its server would have given them.
+func (r *run) licensed(ctx context.Context, s scan.Settings) (scan.Settings, error) {
+	left, counted, err := r.d.node.store.PagesLeft(ctx, r.sink.job.ID)
+	switch {
+	case err != nil || !counted:
+		return s, err
+	case left == 0:
+		r.usedUp.Store(true)
+	case s.Source.Feeder() && left < int64(pagesWanted(s)):
+		r.bounded, s.Pages = int(left), int(left)
+	}
+	return s, nil
 }
 
 // stop ends the run at once: no page can be committed once it has returned.
@@ -78,7 +103,7 @@ var errRunEnded = errors.New("the scan ended in mid-page")
 func (d *device) ended(t *ticket, r *run, err error) {
 	t.run = nil
 	dead := errors.Is(err, driver.ErrWorker)
-	if dead {
+	if dead || d.files != nil { // the next file has a worker of its own
 		defer d.retire()
 	}
 	if t.job.State.Terminal() || d.stopping {
@@ -106,7 +131,9 @@ func (d *device) ended(t *ticket, r *run, err error) {
 		d.stopped(t, r, stop.Reason)
 	case dead:
 		d.settle(t, step{event: scan.EventFail, why: scan.ReasonDriverFailed})
-		d.crashed(err)
+		if d.files == nil { // a bad file says nothing of the next one
+			d.crashed(err)
+		}
 	default:
 		d.log.Error("scan failed", "job", t.job.ID, "error", err)
 		d.settle(t, step{event: scan.EventFail, why: scan.ReasonDriverFailed})
@@ -138,6 +165,8 @@ func (r *run) done(j scan.Job) step {
 	switch {
 	case r.finishing.Load():
 		return step{event: scan.EventFinish, why: scan.ReasonFinishedByUser}
+	case r.usedUp.Load():
+		return step{event: scan.EventFail, why: scan.ReasonLicense}
 	case r.lowDisk.Load():
 		return step{event: scan.EventStop, why: scan.ReasonDiskLow}
 	case missing && !j.Settings.Source.Feeder():
@@ -162,6 +191,8 @@ func (d *device) stopped(t *ticket, r *run, why scan.Reason) {
 	switch {
 	case r.finishing.Load() && (why == scan.ReasonFeederEmpty || why == scan.ReasonNextSheet):
 		d.settle(t, step{event: scan.EventFinish, why: scan.ReasonFinishedByUser})
+	case r.usedUp.Load() && (why == scan.ReasonFeederEmpty || why == scan.ReasonNextSheet):
+		d.settle(t, step{event: scan.EventFail, why: scan.ReasonLicense})
 	case r.finishing.Load(), !slices.Contains(curable, why):
 		d.settle(t, step{event: scan.EventFail, why: why})
 	case why == scan.ReasonOffline:

@@ -179,7 +179,7 @@ func (d *device) start(t *ticket) {
 	}
 	r := d.newRun(t, busyUntil)
 	t.run = r
-	info := d.info
+	info := d.opens(t.job.ID)
 	d.operate(r.ctx, func(ctx context.Context) func() {
 		err := r.scan(ctx, info, s)
 		r.close()

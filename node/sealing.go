@@ -153,6 +153,9 @@ func (n *Node) sendSealedPage(w http.ResponseWriter, r *http.Request, to *seal.R
 	if page.State == scan.PageGrowing {
 		return n.sendGrowing(w, r, &sealedGrowing{seal.NewGrowing(key, reader), reader})
 	}
+	if err := n.account(w, r); err != nil {
+		return err
+	}
 	return sendImmutable(w, r, seal.NewReader(key, reader, page.Bytes))
 }
 

@@ -166,7 +166,10 @@ func (p *pageSink) Commit(height int, patches ...driver.Patch) error {
 	s.growLocked(0)
 	s.tellLocked(scan.EventPageCommitted, page)
 	s.d.node.announceJob(s.job, s.owner, "")
+	left, counted := p.w.Left()
+	s.d.node.committed(left, counted)
 	s.checkRoomLocked()
+	s.checkLicenseLocked(left, counted)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/imaging"
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -16,6 +17,7 @@ type workers interface {
 	Devices(ctx context.Context, driver string) ([]driver.DeviceInfo, error)
 	Open(ctx context.Context, d driver.DeviceInfo) (worker, error)
 	Convert(ctx context.Context, src *os.File, from scan.Format, spec imaging.Spec, dst io.Writer) error
+	Barcodes(ctx context.Context, src *os.File, from scan.Format, only api.BarcodeFormat, dst io.Writer) error
 }
 
 // worker is one device's process; see driver.Worker.

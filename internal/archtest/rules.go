@@ -27,6 +27,8 @@ var libraries = []struct {
 	{"github.com/ebitengine/purego", []string{"node/driver/sane", "node/imaging/turbo"}},
 	{"modernc.org/sqlite", []string{"node/pagestore"}},
 	{"aidanwoods.dev/go-paseto", []string{"internal/token"}},
+	{"github.com/klippa-app/go-pdfium", []string{"node/driver/pdfium"}},
+	{"github.com/tetratelabs/wazero", []string{"node/driver/pdfium"}},
 	{"gopkg.in/ini.v1", []string{"internal/config"}},
 	{"github.com/rs/cors", []string{"internal/access"}}, // the oracle of its tests
 	{"github.com/coreos/go-oidc", []string{"internal/access/openid"}},
@@ -41,6 +43,7 @@ var libraries = []struct {
 	{"github.com/oapi-codegen", []string{"proto/api"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"rsc.io/qr", []string{"cmd"}},
+	{"github.com/makiuchi-d/gozxing", []string{"node/barcode"}},
 }
 
 // importers are the folders that may import what belongs to a listed library.

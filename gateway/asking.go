@@ -20,6 +20,7 @@ type asking struct {
 	caller access.Caller
 	class  class         // zero: briefly
 	may    []scan.Action // with the scanner of the path
+	under  covering
 	// ctx stands for the request's: the proxy's own has a hook that would pass a
 	// node's interim answers, with any header, straight to the browser.
 	ctx context.Context
@@ -27,9 +28,35 @@ type asking struct {
 	working sync.WaitGroup // requests for a file; they have ended soon after its body was closed
 }
 
-// RoundTrip sends the request over the node's link, or for a file over the better one.
-// If that broke, and doing it twice is no harm, it tries the next link once.
+// RoundTrip sends the request. If the node has used up the pages of a licence which has
+// more, it gets them, and the request once again.
 func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := a.overLinks(r)
+	if err != nil || a.under.more == nil || r.GetBody == nil {
+		return answer, err
+	}
+	used, err := pagesUsed(answer)
+	if err != nil || !used {
+		return answer, err
+	}
+	permit, err := a.under.more()
+	if err == nil && permit.String() == a.under.permit.String() {
+		return answer, nil
+	}
+	answer.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	a.under.permit = permit
+	if r.Body, err = r.GetBody(); err != nil {
+		return nil, err
+	}
+	return a.overLinks(r)
+}
+
+// overLinks sends the request over the node's link, or for a file over the better one.
+// If that broke, and doing it twice is no harm, it tries the next link once.
+func (a *asking) overLinks(r *http.Request) (*http.Response, error) {
 	find := a.g.registry.linkTo
 	if a.class == streaming {
 		find = a.g.registry.bodyLink
@@ -67,6 +94,7 @@ func (a *asking) ask(link *held, r *http.Request) (*http.Response, error) {
 func (a *asking) send(ctx context.Context, link *held, r *http.Request) (*http.Response, error) {
 	out := r.WithContext(ctx)
 	grant := access.NewGrant(a.caller, a.node.id, out, a.g.now(), a.may...)
+	a.under.sign(&grant, a.caller, out.Header)
 	out.Header.Set(access.HeaderGrant, grant.Sign(link.signer))
 	out.Header.Set(access.HeaderRequestID, access.RequestID(a.ctx))
 	return link.RoundTrip(out)
@@ -75,6 +103,9 @@ func (a *asking) send(ctx context.Context, link *held, r *http.Request) (*http.R
 // again reports whether a request may be sent a second time: because it never left,
 // or its link broke and a second time does what the first did.
 func again(r *http.Request, err error) bool {
+	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
+		return false // part of it is gone
+	}
 	var known *problem.Error
 	if errors.As(err, &known) {
 		return known.Code == problem.NodeOffline

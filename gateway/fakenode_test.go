@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type fakeNode struct {
 	id       *identity.Identity
 	name     string
 	verifier *access.GrantVerifier
+	origins  *access.Origins
 	handler  http.Handler
 
 	mu        sync.Mutex
@@ -36,6 +38,7 @@ type fakeNode struct {
 	documents []scan.Document
 	callers   []access.Caller
 	headers   []http.Header
+	paths     []string                  // routes of the requests
 	answer    map[string]access.Handler // by "METHOD /path" of the route
 	quiet     bool                      // sends no heartbeat
 	sequence  int64                     // that it has stored
@@ -50,12 +53,13 @@ func newFakeNode(t testing.TB, name string) *fakeNode {
 	if err != nil {
 		t.Fatal(err)
 	}
+	origins := access.NewOrigins()
 	n := &fakeNode{
-		t: t, id: id, name: name, verifier: access.NewGrantVerifier(id.NodeID(), nil),
+		t: t, id: id, name: name, origins: origins, verifier: access.NewGrantVerifier(id.NodeID(), origins),
 		told: make(chan struct{}), answer: map[string]access.Handler{},
 	}
 	n.scanners = []scan.Scanner{n.scanner("Flatbed")}
-	guard := access.New(access.Config{Grants: n.verifier, MaxRole: api.RoleAdmin, Rate: 1 << 20})
+	guard := access.New(access.Config{Grants: n.verifier, Origins: origins, MaxRole: api.RoleAdmin, Rate: 1 << 20})
 	n.handler = guard.Handler(access.RoadLink, n.routes(), nil)
 	return n
 }
@@ -158,6 +162,11 @@ func (n *fakeNode) routes() []access.Route {
 		{Method: del, Path: "/documents/{document}", Policy: user, Handle: n.getDocument},
 		{Method: patch, Path: "/documents/{document}", Policy: user, MaxBody: 256 << 10, Handle: readInto[scan.DocumentEdit]},
 		{Method: get, Path: "/documents/{document}/content", Policy: user, Handle: unanswered},
+		{Method: post, Path: "/documents/{document}/split", Policy: user, MaxBody: 4 << 10, Handle: readInto[api.SplitRequest]},
+		{Method: post, Path: "/imports", Policy: user, MaxBody: 64 << 20, Handle: unanswered},
+		{Method: get, Path: "/jobs/{job}/pages/{n}/barcodes", Policy: user, Handle: unanswered},
+		{Method: get, Path: "/jobs/{job}/pages/{n}/text", Policy: user, Handle: unanswered},
+		{Method: get, Path: "/modules", Policy: user, Handle: unanswered},
 	}
 	for i, route := range table {
 		table[i].Path = "/api/v1" + route.Path
@@ -176,6 +185,7 @@ func (n *fakeNode) recorded(route access.Route) access.Handler {
 		n.mu.Lock()
 		n.callers = append(n.callers, access.CallerOf(r.Context()))
 		n.headers = append(n.headers, r.Header.Clone())
+		n.paths = append(n.paths, route.Method+" "+strings.TrimPrefix(route.Path, "/api/v1"))
 		h, replaced := n.answer[route.Method+" "+route.Path]
 		n.mu.Unlock()
 		if replaced {

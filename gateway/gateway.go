@@ -17,6 +17,7 @@ import (
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/relay"
 )
@@ -43,6 +44,16 @@ type Config struct {
 	// Extra are routes that other packages serve here: setup, audit, certificates; nil: none.
 	Extra func(*access.Guard) []access.Route
 
+	// Desk finds the licences of pages of others and of modules; nil: none is asked for.
+	Desk *license.Desk
+	// Tracking is the licence tracking server: this gateway's own, or another; nil: none.
+	Tracking license.Tracking
+	// Ledger is that of Tracking, if it is on State; nil: it is elsewhere.
+	Ledger Ledger
+	// ReceiptTime is how soon a page that was passed on under a licence must be counted: after
+	// its end, or after its receipt was shown. 0: 30 s.
+	ReceiptTime time.Duration
+
 	Roads RoadsConfig // for browsers that reach nodes directly
 	// DrainTime is how long answers of nodes may still take when Serve is told to end; 0: 10 s.
 	DrainTime time.Duration
@@ -67,6 +78,12 @@ type Gateway struct {
 	waiting  *waitingRoom
 	madeAt   *scannersOfJobs
 	roads    *roadWatches
+	receipts *receiptWatches
+	ledger   Ledger
+	marks    *marks // are the ledger; nil: they are not
+
+	scannedUnder *jobLicenses
+
 	browser  http.Handler
 	nodeSide http.Handler
 	setup    http.Handler
@@ -101,6 +118,9 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.DrainTime == 0 {
 		cfg.DrainTime = 10 * time.Second
 	}
+	if cfg.ReceiptTime == 0 {
+		cfg.ReceiptTime = receiptTime
+	}
 	g := &Gateway{
 		cfg: cfg, log: cfg.Log, now: cfg.Now, cursors: cursors{cfg.Identity},
 		tokens:   &access.JoinTokens{Records: cfg.State.Records(), Pin: cfg.Identity.Pin, Now: cfg.Now},
@@ -112,19 +132,30 @@ func New(cfg Config) (*Gateway, error) {
 		links:    make(chan relay.Link),
 		snapshot: newSnapshots(),
 	}
-	g.roads = newRoadWatches(g)
+	g.roads, g.receipts = newRoadWatches(g), newReceiptWatches(g)
+	g.scannedUnder = &jobLicenses{records: cfg.State.Records(), now: cfg.Now, log: cfg.Log}
+	if g.ledger = cfg.Ledger; g.ledger == nil {
+		g.marks = &marks{records: cfg.State.Records(), now: cfg.Now, fail: func(err error) {
+			cfg.Log.Warn("how far a node is counted could not be written", "error", err)
+		}}
+		g.ledger = g.marks
+	}
 	g.ending, g.end = context.WithCancel(context.Background())
 	g.stopping = g.ending.Done()
 	if err := g.load(); err != nil {
 		return nil, err
 	}
-	g.guard = access.New(access.Config{
+	guard := access.Config{
 		Hosts: cfg.Hosts, Records: cfg.State.Records(),
 		AllowPlainHTTP: cfg.AllowPlainHTTP, AdminToken: cfg.AdminToken,
 		Service: g.service, PairingBase: cfg.PairingBase, CAPin: cfg.CAPin,
 		Origins: cfg.Origins, Place: g.standsAt, Providers: cfg.Providers, Audit: cfg.Audit, HSTS: cfg.HSTS,
 		PeerKey: relay.PeerKeyOf, PeerNode: g.enrolled, NodeMay: g.registry.presents, Log: cfg.Log, Now: cfg.Now,
-	})
+	}
+	if cfg.Desk != nil {
+		guard.License = cfg.Desk
+	}
+	g.guard = access.New(guard)
 	routes := g.Routes()
 	g.browser = g.guard.Handler(access.RoadPublic, routes, cfg.Web)
 	g.nodeSide = g.guard.Handler(access.RoadNode, routes, nil)
@@ -201,6 +232,7 @@ func (g *Gateway) run(ctx context.Context) error {
 	group.Go(func() error { return g.watchRegistry(rest) })
 	group.Go(func() error { return g.watchRotation(rest) })
 	group.Go(func() error { return g.roads.serve(rest) })
+	group.Go(func() error { return g.receipts.serve(rest) })
 	return group.Wait()
 }
 

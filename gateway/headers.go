@@ -29,7 +29,7 @@ var answerHeaders = []string{
 var answerTypes = []string{
 	"application/json", "application/problem+json", "text/event-stream",
 	"image/jpeg", "image/png", "image/tiff", "image/x-portable-anymap",
-	"application/pdf", "application/zip", "application/vnd.platen.sealed",
+	"application/pdf", "application/zip", "application/vnd.platen.sealed", "text/plain",
 }
 
 func towardsNode(in *http.Request) http.Header {

@@ -201,7 +201,7 @@ func (g *Gateway) deleteNode(w http.ResponseWriter, r *http.Request) error {
 }
 
 // reinstateNode takes a node out of quarantine: whoever links next with its key is the
-// right one.
+// right one. What it failed to account for is forgiven.
 func (g *Gateway) reinstateNode(w http.ResponseWriter, r *http.Request) error {
 	n, err := g.nodeOf(r)
 	if err != nil {
@@ -214,6 +214,7 @@ func (g *Gateway) reinstateNode(w http.ResponseWriter, r *http.Request) error {
 		if !record.Quarantined.IsZero() {
 			record.Quarantined, record.Trust, record.Offer = scan.Time{}, true, 0
 		}
+		record.Fault = ""
 	})
 	if err != nil {
 		return err

@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"context"
-	"net/http"
 	"slices"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/api"
-	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -28,16 +26,4 @@ func (g *Gateway) asSeen(ctx context.Context, caller access.Caller, s scan.Scann
 		s.Status.Job = "" // only the node knows who owns it
 	}
 	return s, slices.Contains(s.May, scan.See)
-}
-
-// createJob passes a job on to a node that takes new ones.
-func (g *Gateway) createJob(w http.ResponseWriter, r *http.Request) error {
-	n, err := g.registry.owner(r.PathValue("scanner"))
-	if err != nil {
-		return err
-	}
-	if g.registry.record(n).Draining {
-		return problem.NodeDraining.Error()
-	}
-	return g.pass(w, r, n, briefly)
 }

@@ -23,6 +23,7 @@ const (
 	briefly   class = iota + 1 // a small answer, at once
 	following                  // a stream of events, over the link that takes all other requests
 	streaming                  // a page or a file, over whichever link is better
+	uploading                  // a file for the node, which is not kept here; its answer is small
 )
 
 // answerLimit is how long a node may think before its answer begins. Asking a
@@ -40,6 +41,11 @@ var silent = log.New(io.Discard, "", 0)
 // toOwner passes requests on to the node that owns the object whose ID is the path
 // value with this name. A node that asks must present what it is of.
 func (g *Gateway) toOwner(name string, c class) access.Handler {
+	return g.toOwnerUnder(name, c, func(*http.Request, *node) (covering, error) { return covering{}, nil })
+}
+
+// toOwnerUnder is toOwner under a licence, where cover finds that one is needed.
+func (g *Gateway) toOwnerUnder(name string, c class, cover func(*http.Request, *node) (covering, error)) access.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		n, err := g.registry.owner(r.PathValue(name))
 		if err != nil {
@@ -50,15 +56,26 @@ func (g *Gateway) toOwner(name string, c class) access.Handler {
 				return err
 			}
 		}
-		return g.pass(w, r, n, c)
+		under, err := cover(r, n)
+		if err != nil {
+			return err
+		}
+		return g.passUnder(w, r, n, c, under)
 	}
 }
 
-// pass asks the node what the client asked and answers what the node answers. An
-// error that it returns has not begun the answer; a body that breaks off resets it.
+// pass is passUnder for what needs no licence.
 func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class) error {
-	if err := readAhead(r); err != nil {
-		return err
+	return g.passUnder(w, r, n, c, covering{})
+}
+
+// passUnder asks the node what the client asked and answers what the node answers. An
+// error that it returns has not begun the answer; a body that breaks off resets it.
+func (g *Gateway) passUnder(w http.ResponseWriter, r *http.Request, n *node, c class, under covering) error {
+	if c != uploading {
+		if err := readAhead(r); err != nil {
+			return err
+		}
 	}
 	g.underWay.Enter()
 	defer g.underWay.Leave()
@@ -73,15 +90,20 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 	} else {
 		ctx = relay.WithControl(ctx)
 	}
-	waiting := time.AfterFunc(answerLimit, func() { cancel(errNoAnswer) })
-	defer waiting.Stop()
+	waiting := newWaitingTime(func() { cancel(errNoAnswer) })
+	defer waiting.stop()
+	var up *upload
+	if c == uploading {
+		up = &upload{ReadCloser: r.Body, waiting: waiting}
+		r.Body = up
+	}
 
 	caller := access.CallerOf(r.Context())
 	var may []scan.Action
 	if scanner := r.PathValue("scanner"); scanner != "" {
 		may = g.guard.May(ctx, caller, scanner)
 	}
-	asked := &asking{g: g, node: n, caller: caller, class: c, may: may, ctx: ctx}
+	asked := &asking{g: g, node: n, caller: caller, class: c, may: may, under: under, ctx: ctx}
 	defer asked.working.Wait()
 	defer cancel(nil)
 	var failed error
@@ -89,7 +111,13 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
 		Transport: asked,
 		ModifyResponse: func(answer *http.Response) error {
-			waiting.Stop()
+			waiting.stop()
+			if err := up.problem(); err != nil {
+				return err // what the node says of half a file is of no use
+			}
+			if err := asked.under.judge(answer); err != nil {
+				return err
+			}
 			if c == following {
 				answer.Body = g.untilEnd(answer.Body, cancel)
 			}
@@ -100,10 +128,13 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 		ErrorLog:     silent,
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
-	if failed != nil {
-		return g.explain(ctx, n, failed)
+	if failed == nil {
+		return nil
 	}
-	return nil
+	if err := up.problem(); err != nil {
+		return err
+	}
+	return g.explain(ctx, n, failed)
 }
 
 // readAhead takes in the whole request, which the guard has bounded. So a client
@@ -114,17 +145,23 @@ func readAhead(r *http.Request) error {
 		return nil
 	}
 	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return badBody(err)
+	}
+	setBody(r, body)
+	return nil
+}
+
+// badBody is why a request's body could not be read.
+func badBody(err error) error {
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit) && limit.Limit == 0:
 		return problem.New(problem.BodyTooLarge, "This request takes no body.")
 	case errors.As(err, &limit):
 		return problem.New(problem.BodyTooLarge, "The body may have %d bytes.", limit.Limit)
-	case err != nil:
-		return problem.New(problem.BadRequest, "The body ended early.")
 	}
-	setBody(r, body)
-	return nil
+	return problem.New(problem.BadRequest, "The body ended early.")
 }
 
 func setBody(r *http.Request, body []byte) {

@@ -257,6 +257,7 @@ func (n *node) describeLocked() scan.Node {
 		State: scan.NodeOffline, Since: scan.At(n.since), Scanners: len(n.scanners),
 		Labels: n.record.Labels, Draining: n.record.Draining,
 		Presents: n.record.Presents, Wants: without(n.asked, n.record.Presents),
+		Fault: n.record.Fault,
 	}
 	switch {
 	case !n.record.Revoked.IsZero():

@@ -66,6 +66,11 @@ func (g *Gateway) openRoads(w http.ResponseWriter, r *http.Request) error {
 	if len(actions) == 0 && !caller.May(api.RoleOperator) {
 		return problem.NotFound.Error() // nobody learns of a node that has nothing for them
 	}
+	if g.licensed(caller) {
+		if err := accountable(g.registry.record(n)); err != nil {
+			return err // what comes by such a road nobody counts but the node
+		}
+	}
 	said, signer, err := g.askRoads(ctx, n, q)
 	if err != nil {
 		return err

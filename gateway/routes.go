@@ -39,7 +39,7 @@ var (
 // node that the identifier in the path belongs to, and what others serve here. Every
 // node judges again.
 func (g *Gateway) Routes() []access.Route {
-	routes := slices.Concat(access.SignInRoutes(g.guard), g.listRoutes(), g.nodeRoutes(), g.joinRoutes(), g.passedRoutes(), g.roadRoutes())
+	routes := slices.Concat(access.SignInRoutes(g.guard), g.listRoutes(), g.nodeRoutes(), g.joinRoutes(), g.passedRoutes(), g.moduleRoutes(), g.roadRoutes())
 	if g.cfg.Extra != nil {
 		routes = append(routes, g.cfg.Extra(g.guard)...)
 	}
@@ -99,7 +99,6 @@ func (g *Gateway) passedRoutes() []access.Route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	const scanner, job, page, document = v1 + "/scanners/{scanner}", v1 + "/jobs/{job}", v1 + "/jobs/{job}/pages/{n}", v1 + "/documents/{document}"
 	call := func(name string) access.Handler { return g.toOwner(name, briefly) }
-	body := func(name string) access.Handler { return g.toOwner(name, streaming) }
 	sees, scans := anybody.Needs(scan.See), anybody.Needs(scan.Use).Limit(jobsPerMinute, time.Minute)
 	configures := watches.Needs(scan.Configure)
 	streams := anybody.Parallel(bodiesPerSession)
@@ -121,11 +120,11 @@ func (g *Gateway) passedRoutes() []access.Route {
 		{Method: post, Path: job + "/release", Policy: anybody, MaxBody: maxSmallBody, Audit: "job.release", Handle: call("job")},
 		{Method: get, Path: job + "/events", Policy: streams.Nodes(), Handle: g.toOwner("job", following)},
 		{Method: get, Path: job + "/pages", Policy: mine, Handle: call("job")},
-		{Method: get, Path: page, Policy: streams.Nodes().Tickets(), Handle: body("job")},
+		{Method: get, Path: page, Policy: streams.Nodes().Tickets(), Handle: g.toOwnerUnder("job", streaming, g.againstReceipt)},
 		{Method: post, Path: page + "/ack", Policy: mine, MaxBody: maxSmallBody, Handle: call("job")},
 		{Method: get, Path: document, Policy: mine, Handle: call("document")},
 		{Method: patch, Path: document, Policy: anybody, MaxBody: maxDocumentBody, Handle: call("document")},
 		{Method: del, Path: document, Policy: mine, Audit: "document.delete", Handle: call("document")},
-		{Method: get, Path: document + "/content", Policy: streams.Nodes().Tickets(), Handle: body("document")},
+		{Method: get, Path: document + "/content", Policy: streams.Nodes().Tickets(), Handle: g.toOwnerUnder("document", streaming, g.contentAgainstReceipts)},
 	}
 }

@@ -19,9 +19,10 @@ import (
 
 func TestRoutesAreTheContract(t *testing.T) {
 	accesstest.ContractCheck(t, accesstest.Spec(t), newWorld(t).g.Routes(), accesstest.End{
-		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link"},
+		Tags: []string{"service", "sign-in", "users", "origins", "scanners", "jobs", "pages", "documents", "events", "nodes", "link", "modules"},
 		Without: []string{
 			"linkHello", "getLinkEvents", "drainLink", "linkRoads", "linkRoadsClose", // a node's
+			"leaseLicense", "reportPages", "getReplica", "mergeReplica", // of Config.Extra
 			"startOIDC", "startPasskeySignIn", "listPasskeys", "createPasskey", "startPasskey", "deletePasskey", // of Config.Providers
 		},
 	})
@@ -49,7 +50,12 @@ func TestRoutesWalk(t *testing.T) {
 		Cookie: func(t testing.TB, role api.Role) *http.Cookie {
 			return accesstest.Cookie(t, w.g.guard, w.g.Handler(), access.RoadPublic, role)
 		},
-		Target: func(r access.Route) string { return ids.Replace(r.Path) },
+		Target: func(r access.Route) string {
+			if r.Path == v1+"/imports" || r.Path == v1+"/modules" {
+				return r.Path + "?node=" + n.nodeID()
+			}
+			return ids.Replace(r.Path)
+		},
 		Header: func(r access.Route, h http.Header) {
 			if strings.HasSuffix(r.Path, "/scanners/{scanner}/jobs") {
 				h.Set(headerIdempotency, "0123456789abcdef")
@@ -67,6 +73,8 @@ func TestRoutesWalk(t *testing.T) {
 				return fmt.Sprintf(`{"check":%q}`, asks.check())
 			case "PATCH /scanners/{scanner}":
 				return `{"hold":true}`
+			case "POST /imports":
+				return "%PDF-1.7"
 			case "POST /scanners/{scanner}/release":
 				return `{"code":"123456"}`
 			case "POST /jobs/{job}/pages/{n}/ack":

@@ -33,6 +33,9 @@ func TestDefault(t *testing.T) {
 		ESCL:    ESCL{Port: 18630},
 		Roads:   Roads{Direct: true, WebRTCPort: 18624},
 		TURN:    TURN{Port: 3478, RelayPorts: "49160-49200"},
+
+		Tracking: Tracking{Port: 18643, SetupHTTPPort: 18645, SetupHTTPSPort: 18646},
+		Alerts:   Alerts{Security: SecuritySTARTTLS},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -107,6 +110,10 @@ func TestLinesThatUsersHave(t *testing.T) {
 		{"[node]\nName=C:\\scans\\\nLocation=%(Name)s\n", func(c *Config) {
 			c.Node.Name, c.Node.Location = `C:\scans\`, "%(Name)s"
 		}},
+		{"ProductKey=" + aKey + "; " + aKey + "\n[license]\nVendors=" + aPin + "\nServers=lts.example:18643#" + aPin, func(c *Config) {
+			c.License = License{Vendors: []string{aPin}, ProductKey: aKey + "; " + aKey, Servers: []string{"lts.example:18643#" + aPin}}
+		}},
+		{"HandshakeCode=200001-desk_1", func(c *Config) { c.License.HandshakeCode = "200001-desk_1" }},
 		{"[storage]\nReserve=2g", func(c *Config) { c.Storage.Reserve = 2 << 30 }},
 		{"[node]\nNames=scan.example.com, scan.local:443, fd00::1\nDrivers=\n", func(c *Config) {
 			c.Node.Names = []string{"scan.example.com", "scan.local:443", "fd00::1"}
@@ -136,6 +143,19 @@ func TestFaults(t *testing.T) {
 		env  []string
 		want []string // each the beginning of a fault, in order
 	}{
+		{text: "[license]\nVendors=" + aPin + ", x", want: []string{`platen.ini:2: [license] Vendors: "x" is no pin: 43 letters`}},
+		{text: "ProductKey=" + aKey + "; t0076lQAAAGNcO61He", want: []string{"platen.ini:1: [license] ProductKey: key 2 is not a whole licence of Platen"}},
+		{text: "ProductKey= ; ", want: []string{"platen.ini:1: [license] ProductKey: there is no key in it"}},
+		{text: "HandshakeCode=200001_desk", want: []string{`platen.ini:1: [license] HandshakeCode: "200001_desk" is no handshake code`}},
+		{text: "ProductKey=" + aKey + "\n[license]\nHandshakeCode=200001-desk", want: []string{"platen.ini:3: [license] HandshakeCode: it cannot be used together with ProductKey"}},
+		{text: "[license]\nServers=lts.example:18643#" + aPin + ", lts.example#" + aPin, want: []string{`platen.ini:2: [license] Servers: "lts.example#` + aPin + `" is not host:port#pin`}},
+		{text: "[license]\nServers=lts.example:18643", want: []string{`platen.ini:2: [license] Servers: "lts.example:18643" is not host:port#pin`}},
+		{text: "[license]\nServers=lts.example:18643#" + aPin[1:], want: []string{`platen.ini:2: [license] Servers: "lts.example:18643#` + aPin[1:] + `" ends with no pin`}},
+		{text: "[tracking]\nPort=18645\nStandby=" + aPin + "\nMain=lts.example:18643#" + aPin, want: []string{
+			"platen.ini:2: [tracking] SetupHTTPPort: [tracking] Port has the same port, 18645", "platen.ini:3: [tracking] Standby: a server that stands in"}},
+		{text: "[alerts]\nSMTP=mail\nSecurity=ssl\nFrom=Platen\nPassword=x", want: []string{
+			`platen.ini:2: [alerts] SMTP: "mail" is not host:port`, `platen.ini:3: [alerts] Security: "ssl" is none of starttls, tls or none`,
+			`platen.ini:4: [alerts] From: "Platen" is no mail address`, "platen.ini:5: [alerts] User: it is needed with Password"}},
 		{text: "[escl]\nAllow=192.168.1.7/24", want: []string{`platen.ini:2: [escl] Allow: "192.168.1.7/24" has bits beyond its length; the network is 192.168.1.0/24`}},
 		{text: "[escl]\nAllow=office", want: []string{`platen.ini:2: [escl] Allow: "office" is no network`}},
 		{text: "[escl]\nPresent=x", want: []string{`platen.ini:2: [escl] Present: "x" is not the ID of a scanner`}},
@@ -145,7 +165,7 @@ func TestFaults(t *testing.T) {
 		{text: "[node]\nhttpport=1", want: []string{"platen.ini:2: [node] httpport: there is no such key; did you mean HTTPPort?"}},
 		{text: "HTTPPort=1", want: []string{"platen.ini:1: HTTPPort: there is no such key; did you mean [node] HTTPPort or [gateway] HTTPPort?"}},
 		{text: "EnableWebsetup=TRUE", want: []string{"platen.ini:1: EnableWebsetup: there is no such key; did you mean EnableWebSetup?"}},
-		{text: "[log]\nLevl=1\n[nodes]\nName=x", want: []string{"platen.ini:2: [log] Levl: there is no such key", "platen.ini:4: [nodes] Name: there is no such key; did you mean [node] Name or [gateway] Name or [oidc] Name or [bonjour] Name?"}},
+		{text: "[log]\nLevl=1\n[nodes]\nName=x", want: []string{"platen.ini:2: [log] Levl: there is no such key", "platen.ini:4: [nodes] Name: there is no such key; did you mean [node] Name or [gateway] Name or [oidc] Name or [bonjour] Name or [tracking] Name?"}},
 		{text: "[node]\nExternal=yes\nMaxRole=root\nHTTPPort=x\n[log]\nLogLevel=loud\n[storage]\nReserve=-1\n", want: []string{
 			`platen.ini:2: [node] External: "yes" is neither TRUE nor FALSE`,
 			`platen.ini:3: [node] MaxRole: "root" is none of`,

@@ -12,9 +12,7 @@ func (l *loader) together() {
 	l.distinct([]port{{"[node] HTTPSPort", n.HTTPSPort}, {"[roads] WebRTCPort", l.config.Roads.WebRTCPort}})
 	k := l.config.Tracking
 	l.distinct([]port{{"[tracking] Port", k.Port}, {"[tracking] SetupHTTPPort", k.SetupHTTPPort}, {"[tracking] SetupHTTPSPort", k.SetupHTTPSPort}})
-	if c := l.config.License; c.ProductKey != "" && c.HandshakeCode != "" {
-		l.fault(l.at("[license] HandshakeCode", "[license] ProductKey"), "[license] HandshakeCode", "it cannot be used together with ProductKey: remove one of them")
-	}
+	l.license()
 	if o := l.config.OIDC; o.Issuer != "" && o.DefaultRole == "" && len(o.AdminGroups)+len(o.OperatorGroups)+len(o.UserGroups)+len(o.KioskGroups) == 0 {
 		l.needed("[oidc] DefaultRole", "with Issuer it is needed, or groups that have a role: else nobody is let in", "[oidc] Issuer")
 	}

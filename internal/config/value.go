@@ -133,6 +133,10 @@ func parseText(text, unit string) (string, error) {
 		if !slices.Contains([]string{ChallengeHTTP, ChallengeTLSALPN, ChallengeDNS}, text) {
 			return "", fmt.Errorf("%q is none of %s", text, challenges)
 		}
+	default:
+		if err := parseLicense(text, unit); err != nil {
+			return "", err
+		}
 	}
 	return text, nil
 }
@@ -205,7 +209,7 @@ func parseList(text, unit string) ([]string, error) {
 		if _, err := access.NewHosts(list...); err != nil {
 			return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
-	case "host:port":
+	case "host:port", unitPins, unitServer:
 		for _, part := range list {
 			if _, err := parseText(part, unit); err != nil {
 				return nil, err

@@ -31,9 +31,13 @@ func (s *Setup) found(program string) bool {
 func (s *Setup) opened(c *config.Config, shared []api.SetupShared) (tcp, udp []string) {
 	ports := []int{c.Node.HTTPPort, c.Node.HTTPSPort}
 	setup := c.Node.SetupHTTPSPort
-	if s.Role == api.SetupRoleGateway {
+	switch s.Role {
+	case api.SetupRoleGateway:
 		ports, setup = []int{c.Gateway.HTTPPort, c.Gateway.Port}, c.Gateway.SetupHTTPSPort
 		udp = append(udp, strconv.Itoa(c.Gateway.Port))
+	case api.SetupRoleTracking:
+		ports, setup = []int{c.Tracking.Port}, c.Tracking.SetupHTTPSPort
+		udp = append(udp, strconv.Itoa(c.Tracking.Port))
 	}
 	if s.enabled(c) {
 		ports = append(ports, setup)
@@ -41,7 +45,7 @@ func (s *Setup) opened(c *config.Config, shared []api.SetupShared) (tcp, udp []s
 	for _, sh := range shared {
 		ports = append(ports, sh.Port, sh.TlsPort)
 	}
-	if c.Bonjour.Enable {
+	if c.Bonjour.Enable && s.Role != api.SetupRoleTracking {
 		udp = append(udp, "5353") // RFC 6762, section 3
 	}
 	for _, p := range ports {

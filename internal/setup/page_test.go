@@ -1,11 +1,13 @@
 package setup
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +37,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, k := range config.Keys() {
-		if _, ok := settings[k.Name()]; ok != (k.Section != "gateway") {
+		if _, ok := settings[k.Name()]; ok != !slices.Contains([]string{"gateway", "tracking", "alerts"}, k.Section) {
 			t.Errorf("%s on the page: %v", k.Name(), ok)
 		}
 	}
@@ -69,32 +71,36 @@ func TestPage(t *testing.T) {
 
 // Every key can be changed on the page and put back.
 func TestEveryKey(t *testing.T) {
+	pin := strings.Repeat("A", 43)
 	values := map[string]string{
 		"port": "", "TRUE or FALSE": "TRUE", "IP address": "192.168.1.5", "host names": "a.example", "names": "x, y",
 		"admin, operator, user or kiosk": "user", "admin, operator, user, kiosk or empty": "kiosk", "* or origins": "https://a.example",
 		"host:port": "a.example:443", "debug, info, warn or error": "debug", "bytes, with K, M or G": "3G", "https URL": "https://id.example/x",
 		"file": "/a b", "http, tls-alpn or dns": "tls-alpn", "a name": "Büro", "DNS domain": "office.example", "off, preferred or required": "required", "ports from-to": "50000-50100", "networks": "10.0.0.0/8",
 		"scanner IDs": "aaaaaaaaaaaaaaaa-saaaaaaaaaaaaaaaaaaaa", "": "text",
+		"pins": pin, "a pin": pin, "host:port#pin": "a.example:443#" + pin, "keys with ;": "v4.public." + strings.Repeat("A", 120) + "." + pin, "ORG-CODE": "ORG-CODE",
+		"starttls, tls or none": "tls", "an address": "platen@a.example",
 	}
 	with := map[string][]string{ // what a key makes sense with
 		"[oidc] Issuer":          {"[oidc] ClientID", "[oidc] DefaultRole"},
 		"[tls] LocalCertificate": {"[tls] LocalKey"}, "[tls] LocalKey": {"[tls] LocalCertificate"},
 		"[tls] ExternalCertificate": {"[tls] ExternalKey"}, "[tls] ExternalKey": {"[tls] ExternalCertificate"},
 		"[acme] Names": {"[acme] Agree"}, "[acme] Agree": {"[acme] Names"},
+		"[alerts] Password": {"[alerts] User"},
 	}
 	units := map[string]string{}
 	for _, k := range config.Keys() {
 		units[k.Name()] = k.Unit
 	}
-	worlds := map[bool]*world{
-		false: newWorld(t, api.SetupRoleNode, web),
-		true:  newWorld(t, api.SetupRoleGateway, "[gateway]\nEnableWebSetup=TRUE\nSetupHTTPPort=18625\n"),
-	}
+	node := newWorld(t, api.SetupRoleNode, web)
+	gateway := newWorld(t, api.SetupRoleGateway, "[gateway]\nEnableWebSetup=TRUE\nSetupHTTPPort=18625\n")
+	tracking := newWorld(t, api.SetupRoleTracking, "[tracking]\nEnableWebSetup=TRUE\nSetupHTTPPort=18625\n")
+	worlds := map[string]*world{"gateway": gateway, "tracking": tracking, "alerts": tracking}
 	for i, k := range config.Keys() {
 		if k.Key == "EnableWebSetup" {
 			continue // TestSwitchingThePageOff
 		}
-		w := worlds[k.Section == "gateway"]
+		w := cmp.Or(worlds[k.Section], node)
 		keep := func() {
 			plain, _, _ := w.ports(w.running)
 			w.local = fmt.Sprintf("127.0.0.1:%d", plain)
@@ -153,6 +159,7 @@ func TestFirewall(t *testing.T) {
 		{api.SetupRoleNode, "[escl]\nEnable=TRUE\n"},
 		{api.SetupRoleGateway, ""},
 		{api.SetupRoleGateway, "[gateway]\nEnableWebSetup=TRUE\nPort=443\nHTTPPort=80\n"},
+		{api.SetupRoleTracking, "[tracking]\nEnableWebSetup=TRUE\n"},
 	} {
 		w := newWorld(t, tt.role, tt.text)
 		var shared []api.SetupShared
@@ -215,6 +222,8 @@ func TestContract(t *testing.T) {
 	accesstest.ContractCheck(t, accesstest.Spec(t), append(node.Routes(), AuditRoutes(node.audit)...), end)
 	end.Without = append(end.Without, "joinSetupGateway", "leaveSetupGateway")
 	accesstest.ContractCheck(t, accesstest.Spec(t), append(gateway.Routes(), AuditRoutes(gateway.audit)...), end)
+	tracking := newWorld(t, api.SetupRoleTracking, "")
+	accesstest.ContractCheck(t, accesstest.Spec(t), append(tracking.Routes(), AuditRoutes(tracking.audit)...), end)
 }
 
 func TestAuditRoutes(t *testing.T) {

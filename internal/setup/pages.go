@@ -26,8 +26,11 @@ func (s *Setup) pages(c *config.Config) []string {
 
 // doors are the addresses that other devices open; none where a node lets none in.
 func (s *Setup) doors(c *config.Config) []string {
-	if s.Role == api.SetupRoleGateway {
+	switch s.Role {
+	case api.SetupRoleGateway:
 		return s.bases(c, c.Gateway.Port)
+	case api.SetupRoleTracking:
+		return s.bases(c, c.Tracking.Port)
 	}
 	if !c.Node.External {
 		return nil

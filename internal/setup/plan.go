@@ -127,6 +127,12 @@ func (s *Setup) shows(k config.KeyDoc) bool {
 		return s.Role == api.SetupRoleNode
 	case "gateway":
 		return s.Role == api.SetupRoleGateway
+	case "tracking":
+		return s.Role == api.SetupRoleTracking
+	case "alerts":
+		return s.Role != api.SetupRoleNode
+	case "roads", "turn", "bonjour":
+		return s.Role != api.SetupRoleTracking
 	}
 	return true
 }
@@ -215,16 +221,22 @@ func (s *Setup) reaches(c *config.Config, from arrival) bool {
 
 // ports are those of the setup page, and whether other devices may use it.
 func (s *Setup) ports(c *config.Config) (plain, secure int, external bool) {
-	if s.Role == api.SetupRoleGateway {
+	switch s.Role {
+	case api.SetupRoleGateway:
 		return c.Gateway.SetupHTTPPort, c.Gateway.SetupHTTPSPort, true
+	case api.SetupRoleTracking:
+		return c.Tracking.SetupHTTPPort, c.Tracking.SetupHTTPSPort, true
 	}
 	return c.Node.SetupHTTPPort, c.Node.SetupHTTPSPort, c.Node.External
 }
 
 // enabled reports whether there is a setup page.
 func (s *Setup) enabled(c *config.Config) bool {
-	if s.Role == api.SetupRoleGateway {
+	switch s.Role {
+	case api.SetupRoleGateway:
 		return c.Gateway.EnableWebSetup
+	case api.SetupRoleTracking:
+		return c.Tracking.EnableWebSetup
 	}
 	return c.Node.EnableWebSetup
 }

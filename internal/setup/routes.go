@@ -26,7 +26,7 @@ func (s *Setup) Routes() []access.Route {
 		{Method: http.MethodPut, Path: prefix + "/setup/certificates/{slot}", Policy: access.Setup(), MaxBody: access.MaxJSON, Audit: "setup.certificate", Handle: s.putCertificate},
 		{Method: http.MethodDelete, Path: prefix + "/setup/certificates/{slot}", Policy: access.Setup(), Audit: "setup.certificate", Handle: s.deleteCertificate},
 	}
-	if s.Role == api.SetupRoleGateway {
+	if s.Role != api.SetupRoleNode {
 		return routes
 	}
 	return append(routes,

@@ -1,5 +1,5 @@
-// Package setup is what stands behind the setup page of a node or gateway: what it
-// shows, and how settings are changed so that nobody locks himself out.
+// Package setup is what stands behind the setup page of a node, gateway or licence
+// tracking server: what it shows, and how settings are changed so that nobody locks himself out.
 //
 // platen.ini stays the one place of settings: a change edits its lines, and the command
 // applies the result (Config.Apply), without a restart where that is possible. Each
@@ -47,7 +47,7 @@ type Config struct {
 	Level        *Level
 
 	// Join, Ask and Leave are a node's: joining by a token, asking the gateway at an
-	// address for approval, leaving the gateway. nil at a gateway.
+	// address for approval, leaving the gateway. nil elsewhere.
 	Join  func(ctx context.Context, token string) error
 	Ask   func(ctx context.Context, address string) error
 	Leave func(ctx context.Context) error

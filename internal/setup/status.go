@@ -49,8 +49,11 @@ func (s *Setup) warnings(c *config.Config, certificates []api.Certificate) []api
 		list = append(list, api.SetupWarning{Code: code, Text: text})
 	}
 	origins, plain := c.Node.AllowOrigin, c.Node.AllowPlainHTTP && c.Node.External
-	if s.Role == api.SetupRoleGateway {
+	switch s.Role {
+	case api.SetupRoleGateway:
 		origins, plain = c.Gateway.AllowOrigin, c.Gateway.AllowPlainHTTP
+	case api.SetupRoleTracking:
+		origins, plain = config.Origins{}, false // it has no scanners
 	}
 	if origins.Any {
 		warn(api.SetupWarningCodeAnyOrigin, "Every web site may use the scanners: Access-Control-Allow-Origin is *. Name the sites that need it instead.")

@@ -11,22 +11,29 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/relay"
 )
 
-type checkCmd struct{}
+type checkCmd struct {
+	Role string `help:"Whose ports are looked at: node, gateway or lts." enum:"node,gateway,lts" default:"node"`
+}
 
 // Run looks at everything that a start depends on and reports all of it.
-func (checkCmd) Run(s *session) error {
+func (cmd checkCmd) Run(s *session) error {
 	c := &checks{session: s}
 	cfg := c.configuration()
 	c.folder()
 	if _, err := s.running(); err == nil {
 		c.good("service", "one runs on this data folder")
 	} else {
-		c.ports(cfg)
+		c.ports(cmd.portsOf(cfg))
 	}
-	c.drivers(cfg)
+	if cmd.Role == "node" {
+		c.drivers(cfg)
+	}
+	c.trackers(cfg)
 	if c.faults > 0 {
 		return fmt.Errorf("%d of the checks failed", c.faults)
 	}
@@ -81,8 +88,46 @@ func (c *checks) folder() {
 	c.good("data folder", c.data)
 }
 
-func (c *checks) ports(cfg *config.Config) {
-	for what, port := range map[string]int{"node HTTP": cfg.Node.HTTPPort, "node HTTPS": cfg.Node.HTTPSPort} {
+// portsOf are those that the role opens for browsers and other ends.
+func (cmd checkCmd) portsOf(cfg *config.Config) map[string]int {
+	switch cmd.Role {
+	case "gateway":
+		return map[string]int{"gateway": cfg.Gateway.Port, "gateway HTTP": cfg.Gateway.HTTPPort}
+	case "lts":
+		return map[string]int{"lts": cfg.Tracking.Port}
+	}
+	return map[string]int{"node HTTP": cfg.Node.HTTPPort, "node HTTPS": cfg.Node.HTTPSPort}
+}
+
+// trackers looks for the licence tracking servers that are set, and that they have the
+// keys which are set.
+func (c *checks) trackers(cfg *config.Config) {
+	servers := cfg.License.Tracking()
+	if main := cfg.Tracking.StandsInFor(); main.Pin != "" {
+		servers = append(servers, main)
+	}
+	if len(servers) == 0 {
+		return
+	}
+	nobody, err := identity.New() // anybody may ask who is there
+	if err != nil {
+		c.bad("licences", err)
+		return
+	}
+	for _, s := range servers {
+		switch pin, err := relay.Meet(c.ctx, s.Address, nobody); {
+		case err != nil:
+			c.bad("licences", err)
+		case pin != s.Pin:
+			c.bad("licences", fmt.Errorf("%s has another key than is set, %s", s.Address, pin))
+		default:
+			c.good("licences", s.Address)
+		}
+	}
+}
+
+func (c *checks) ports(ports map[string]int) {
+	for what, port := range ports {
 		l, err := listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			c.bad(what, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/platen-scan/platen/gateway"
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
@@ -56,6 +57,7 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 	group, ctx := errgroup.WithContext(s.ctx)
 	group.Go(func() error { return g.gateway.Serve(ctx) })
 	group.Go(func() error { return g.front.Serve(ctx) })
+	group.Go(func() error { return g.tracker.serve(ctx) })
 	if g.turn != nil {
 		group.Go(func() error { return g.turn.Serve(ctx) })
 	}
@@ -71,6 +73,8 @@ type gatewayService struct {
 	gateway *gateway.Gateway
 	front   *front.Front
 	turn    *turnserver.Server // nil: none
+	tracker *tracker
+	desk    *license.Desk
 }
 
 func (s *session) newGateway() (*gatewayService, error) {
@@ -97,6 +101,9 @@ func (g *gatewayService) open() error {
 	if err := g.openSetup(g, nil); err != nil {
 		return err
 	}
+	if err := g.openTracker(); err != nil {
+		return err
+	}
 	providers, err := g.providers()
 	if err != nil {
 		return err
@@ -104,7 +111,8 @@ func (g *gatewayService) open() error {
 	cfg := g.cfg.Load()
 	g.gateway, err = gateway.New(gateway.Config{
 		Identity: g.self, Name: g.name, Version: version.String(), State: g.state, Web: g.web(),
-		Hosts: g.hosts, Origins: g.origins, Audit: g.audit, HSTS: g.certs.Trusted, Providers: providers, Extra: g.routes(g),
+		Hosts: g.hosts, Origins: g.origins, Audit: g.audit, HSTS: g.certs.Trusted, Providers: providers, Extra: g.extra,
+		Desk: g.desk, Tracking: g.tracker.tracking, Ledger: g.ledger(),
 		AllowPlainHTTP: cfg.Gateway.AllowPlainHTTP, AdminToken: g.token, Addresses: g.addresses(),
 		PairingBase: g.publicURL, CAPin: g.ca.Pin(), Roads: g.roads(), Log: g.log,
 	})
@@ -152,6 +160,7 @@ func (g *gatewayService) wanted(cfg *config.Config) []port {
 
 // tell adds what the setup page shows of a gateway.
 func (g *gatewayService) tell(st *setup.State) {
+	st.Licence = g.desk.License().Mode
 	for _, n := range g.gateway.Summary() {
 		st.Nodes += n
 	}
@@ -174,6 +183,9 @@ func (g *gatewayService) measure(m *metrics.Config) {
 
 func (g *gatewayService) close() {
 	g.base.close()
+	if g.tracker != nil {
+		g.tracker.close()
+	}
 	if g.state != nil {
 		if err := g.state.Close(); err != nil {
 			g.log.Error("closing the gateway's state failed", "error", err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/driver/pdfium"
 	"github.com/platen-scan/platen/node/driver/virtual"
 	"github.com/platen-scan/platen/node/imaging"
 	"github.com/platen-scan/platen/proto/problem"
@@ -25,7 +26,7 @@ import (
 func main() {
 	// First of all: a worker that ran on into the commands would start nodes that start workers.
 	if driver.IsWorker(os.Args[1:]) {
-		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New()}, imaging.Codecs{}))
+		os.Exit(driver.WorkerMain(os.Args[1:], []driver.Driver{virtual.New(), pdfium.New()}, imaging.Codecs{}))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -52,6 +53,7 @@ type commands struct {
 	Local   localCmd   `cmd:"" default:"withargs" help:"Scan on this machine: node and web app on loopback (the default command)."`
 	Node    nodeCmd    `cmd:"" help:"Run a node: share this machine's scanners through a gateway."`
 	Gateway gatewayCmd `cmd:"" help:"Run a gateway, where nodes register and browsers come."`
+	LTS     ltsCmd     `cmd:"" name:"lts" help:"Run a licence tracking server, or look after one."`
 	Devices devicesCmd `cmd:"" help:"List scanners."`
 	Find    findCmd    `cmd:"" help:"List the gateways, nodes and shared scanners of the local network."`
 	Scan    scanCmd    `cmd:"" help:"Scan to a file."`
@@ -60,6 +62,7 @@ type commands struct {
 	Login   loginCmd   `cmd:"" help:"Sign this computer's commands in at a gateway; a person allows it in a browser."`
 	Origins originsCmd `cmd:"" help:"Web pages of others that may scan here."`
 	Tokens  tokensCmd  `cmd:"" help:"API tokens for machines."`
+	License licenseCmd `cmd:"" help:"Licences: make, read and check them; what the running service is licensed for."`
 	Audit   auditCmd   `cmd:"" help:"The log of what was done."`
 	Setup   setupCmd   `cmd:"" help:"Print a link to the web setup page, where that is switched on."`
 	Check   checkCmd   `cmd:"" help:"Check configuration, drivers, ports and disk; report all faults at once."`
@@ -106,8 +109,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // roleOf tells whose data folder a command works on where none is named.
 func roleOf(command string) string {
-	if strings.HasPrefix(command, "gateway") {
-		return "gateway"
+	for _, role := range []string{"gateway", "lts"} {
+		if command == role || strings.HasPrefix(command, role+" ") {
+			return role
+		}
 	}
 	return "node"
 }

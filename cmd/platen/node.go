@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,11 +16,14 @@ import (
 	"github.com/platen-scan/platen/discovery/unicast"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
 	"github.com/platen-scan/platen/node"
 	"github.com/platen-scan/platen/node/driver"
+	"github.com/platen-scan/platen/node/driver/pdfium"
+	"github.com/platen-scan/platen/node/ocr"
 	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/scan"
@@ -101,6 +105,9 @@ type nodeService struct {
 	present []string // scanners of other nodes that the command line asks to present
 	shares  *shares
 	direct  *directRoads // nil: none
+	clock   *license.Clock
+	tracker *tracker
+	desk    *license.Desk
 }
 
 // nodeMode says what a node does beside its own work.
@@ -135,6 +142,10 @@ func (s *session) newNode(logLevel slog.Level, mode nodeMode) (*nodeService, err
 			return nil, err
 		}
 	}
+	if err := n.openTracker(); err != nil {
+		n.close()
+		return nil, err
+	}
 	if n.node, err = n.makeNode(); err == nil {
 		n.shares, err = n.newShares()
 	}
@@ -147,6 +158,7 @@ func (s *session) newNode(logLevel slog.Level, mode nodeMode) (*nodeService, err
 
 // tell adds what the setup page shows of a node.
 func (n *nodeService) tell(st *setup.State) {
+	st.Licence = n.desk.License().Mode
 	st.Scanners, st.Queue = n.node.Summary()
 	st.Disk, _ = n.store.Free()
 	st.Gateway.Address, st.Gateway.Connected = n.node.Gateway()
@@ -190,6 +202,8 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 	workers := driver.FindWorkers(self, "")
 	workers.Log = n.log
 	workers.Limits.Close = workerGrace
+	files := filepath.Join(n.data, "imports")
+	cache := filepath.Join(n.data, "cache", "pdfium") // compiled once, in seconds
 	providers, err := n.providers()
 	if err != nil {
 		return nil, err
@@ -209,11 +223,16 @@ func (n *nodeService) makeNode() (*node.Node, error) {
 			AdminToken: n.token, PairingBase: n.phoneURL, CAPin: n.ca.Pin(),
 		},
 		AuditHead: func() string { return n.audit.Head().String() },
-		Extra:     n.routes(n),
-		Web:       n.web(),
-		Dialers:   []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
-		Roads:     n.direct.forNode(),
-		Find:      find, Gateways: gateways, OnGateway: n.tellNews,
+		Extra:     n.extra,
+		Vendors:   n.vendors, Clock: n.clock, Desk: n.desk, Tracking: n.tracker.tracking,
+		Web:     n.web(),
+		Dialers: []relay.Dialer{&h3link.Dialer{Log: n.log}, &h2link.Dialer{Log: n.log}},
+		Roads:   n.direct.forNode(),
+		Texts:   ocr.New(ocr.Config{Dir: filepath.Join(n.data, "ocr"), Log: n.log}),
+		Imports: &node.Imports{Dir: files, Workers: &driver.Workers{
+			Path: self, Env: []string{pdfium.EnvCache + "=" + cache}, Limits: workers.Limits, Log: n.log,
+		}},
+		Find: find, Gateways: gateways, OnGateway: n.tellNews,
 		Encryption: func() scan.Encryption { return n.cfg.Load().Node.Encryption },
 		Log:        n.log,
 	})
@@ -233,6 +252,9 @@ func (n *nodeService) browser(cfg *config.Config) discovery.Browser {
 
 func (n *nodeService) close() {
 	n.base.close()
+	if n.tracker != nil {
+		n.tracker.close()
+	}
 	if err := n.store.Close(); err != nil {
 		n.log.Error("closing the page store failed", "error", err)
 	}
@@ -244,6 +266,7 @@ func (n *nodeService) serve(ready func() error) error {
 	group, ctx := errgroup.WithContext(n.ctx)
 	nodeCtx, endNode := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return n.node.Serve(nodeCtx) })
+	group.Go(func() error { return n.tracker.serve(ctx) })
 	group.Go(func() error {
 		defer endNode() // after the shares, which take back what they asked it for
 		if n.private {

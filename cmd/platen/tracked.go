@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"strings"
+	"time"
+
+	"github.com/platen-scan/platen/gateway"
+	"github.com/platen-scan/platen/internal/access"
+	"github.com/platen-scan/platen/internal/license"
+	"github.com/platen-scan/platen/internal/license/lts"
+	"github.com/platen-scan/platen/proto/api"
+)
+
+// openTracker makes the gateway's licence tracking server, and the desk that asks it.
+func (g *gatewayService) openTracker() (err error) {
+	g.tracker, err = g.newTracker(trackerConfig{records: g.state.Records(), ledger: g.state.Ledger(), place: g.gatewayPlace})
+	if err != nil {
+		return err
+	}
+	g.desk = g.tracker.newDesk(g.gatewayPlace, g.state.Records())
+	g.origins.Licensed(g.desk.Allows)
+	return nil
+}
+
+// ledger is that of the gateway's own tracking server; nil where another one counts.
+func (g *gatewayService) ledger() gateway.Ledger {
+	if g.tracker.remote != nil {
+		return nil
+	}
+	return g.tracker.book
+}
+
+// extra are the routes that the command adds to the gateway.
+func (g *gatewayService) extra(guard *access.Guard) []access.Route {
+	list := append(g.routes(g)(guard), lts.DescribeRoute(g.tracker.describe(g.desk))...)
+	list = append(list, lts.NodeRoutes(lts.NodeConfig{
+		Tracking: reported{g},
+		Enrolled: func(ctx context.Context, key ed25519.PublicKey) (string, error) {
+			id, _, err := guard.PeerNode(ctx, key)
+			return id, err
+		},
+	})...)
+	if g.tracker.remote == nil {
+		list = append(list, g.tracker.desk()...)
+	}
+	return list
+}
+
+// reported is the gateway's tracking server as its nodes reach it: the gateway, which is not
+// made yet when its routes are, hears of what they report.
+type reported struct{ g *gatewayService }
+
+func (r reported) Lease(ctx context.Context, for_ license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+	return r.g.gateway.Tracking().Lease(ctx, for_, wish)
+}
+
+func (r reported) Report(ctx context.Context, by license.Place, pin string, batch api.ReceiptBatch) (api.ReceiptMark, error) {
+	return r.g.gateway.Tracking().Report(ctx, by, pin, batch)
+}
+
+func (r reported) Pin() string { return r.g.gateway.Tracking().Pin() }
+
+// openTracker makes the node's licence tracking server for the keys that are bound to it,
+// the way to that of its gateway, and the desk for those who come without the gateway.
+func (n *nodeService) openTracker() (err error) {
+	records := n.store.Records()
+	if n.clock, err = license.NewClock(n.ctx, license.ClockConfig{Records: records, Log: n.log}); err != nil {
+		return err
+	}
+	through := license.NewThrough(func() *api.Client { return n.node.GatewayAPI() }, func() string { return n.node.GatewayPin() })
+	n.tracker, err = n.newTracker(trackerConfig{
+		records: within{records, "tracking."}, ledger: records, clock: n.clock, place: n.place,
+		away: func() license.Tracking {
+			if n.node.GatewayPin() == "" {
+				return nil
+			}
+			return through
+		},
+	})
+	if err == nil {
+		n.desk = n.tracker.newDesk(n.place, records)
+	}
+	return err
+}
+
+func (n *nodeService) place() license.Place {
+	return license.Place{Node: n.self.NodeID(), Pin: n.self.Pin()}
+}
+
+// extra are the routes that the command adds to the node.
+func (n *nodeService) extra(guard *access.Guard) []access.Route {
+	list := append(n.routes(n)(guard), lts.DescribeRoute(n.tracker.describe(n.desk))...)
+	return append(list, n.tracker.desk()...)
+}
+
+// within are Records whose keys begin with a word: those of the node itself have others.
+type within struct {
+	access.Records
+	word string
+}
+
+func (w within) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	return w.Records.Get(ctx, w.word+key)
+}
+
+func (w within) Create(ctx context.Context, key string, value []byte, expires time.Time) (uint64, error) {
+	return w.Records.Create(ctx, w.word+key, value, expires)
+}
+
+func (w within) Update(ctx context.Context, key string, value []byte, expires time.Time, revision uint64) (uint64, error) {
+	return w.Records.Update(ctx, w.word+key, value, expires, revision)
+}
+
+func (w within) Delete(ctx context.Context, key string) error {
+	return w.Records.Delete(ctx, w.word+key)
+}
+
+func (w within) List(ctx context.Context, prefix string, yield func(key string, value []byte) error) error {
+	return w.Records.List(ctx, w.word+prefix, func(key string, value []byte) error {
+		return yield(strings.TrimPrefix(key, w.word), value)
+	})
+}

@@ -13,6 +13,7 @@ export default defineConfig({
   build: {
     target: ['chrome107', 'firefox110', 'safari16.4'],
     modulePreload: { polyfill: false },
+    cssCodeSplit: false, // what other screens have of their own is little, and compresses best with the rest
     assetsInlineLimit: 0, // the security policy allows no data: addresses
     reportCompressedSize: false,
     rollupOptions: {

@@ -42,7 +42,7 @@ function settingsOf(role: Role): SetupSetting[] {
     if (head) section = head[1]!;
     else if (value) unit = value[1] ?? '';
     else if (about) meaning = about[1]!;
-    else if (set && !((role === 'gateway' ? ['node', 'storage', 'escl'] : ['gateway']).includes(section))) {
+    else if (set && !(({ gateway: ['node', 'storage', 'escl', 'tracking'], tracking: ['node', 'storage', 'escl', 'gateway', 'roads', 'turn', 'license'], node: ['gateway', 'tracking', 'alerts'] }[role]).includes(section))) {
       const key = `[${section}] ${set[1]}`;
       const usual = set[2]!;
       list.push({ key, value: usual, ...(usual ? { default: usual } : {}), ...(unit ? { unit } : {}), meaning, source: 'default', restart: !hot.test(key), opens: opens.test(key) });
@@ -51,26 +51,30 @@ function settingsOf(role: Role): SetupSetting[] {
   return list;
 }
 
+const licenceMode = (state: string): NonNullable<Setup['licence']> => (state === 'open' || state === 'free' ? state : 'licensed');
+
 export class SetupMock {
   readonly state: { setup: SetupState } = { setup: 'quiet' };
   readonly #role: Role;
   readonly #id: () => string;
+  readonly #licence: () => string;
   readonly #settings: SetupSetting[];
   #changes: SetupChange[] = [];
   #until: string | undefined;
   #own: Certificate | undefined;
   #gateway: NonNullable<Setup['gateway']> = { connected: false };
 
-  constructor(role: Role, id: () => string) {
+  constructor(role: Role, id: () => string, licence: () => string) {
     this.#role = role;
+    this.#licence = licence;
     this.#id = id;
     this.#settings = settingsOf(role);
     const name = this.#setting(`[${role}] EnableWebSetup`);
-    Object.assign(name, { value: 'TRUE', source: 'file' });
+    if (name) Object.assign(name, { value: 'TRUE', source: 'file' });
   }
 
   #setting(key: string): SetupSetting {
-    return this.#settings.find((s) => s.key === key)!;
+    return this.#settings.find((s) => s.key === key)!; // those of a tracking server may not be in the sample
   }
 
   #page(): Setup {
@@ -80,7 +84,7 @@ export class SetupMock {
     const port = (name: string, number: number, address: string, protocol: 'tcp' | 'udp' = 'tcp') => ({ name, address, port: number, protocol, open: true });
     return {
       role: this.#role, name: node ? 'Reception' : 'Contoso scans', version: '0.1.0', started: iso(-5 * 3_600_000), state: 'running',
-      ...(node ? { scanners: 2, queue: 1, disk: 70_000_000_000 } : { nodes: 4 }), licence: 'free',
+      ...(node ? { scanners: 2, queue: 1, disk: 70_000_000_000 } : { nodes: 4 }), licence: licenceMode(this.#licence()),
       ...(troubled ? { fault: '2026-11-22 05:12:40 closing the page store failed: no space left on device' } : {}),
       warnings: troubled ? [
         { code: 'any-origin', text: 'Every web site may use the scanners.' }, { code: 'no-users', text: 'Nobody has an account.' },

@@ -4,6 +4,7 @@
  *
  *     npm run dev                        a node at http://localhost:18700
  *     npm run dev -- --gateway --pair    a gateway that asks for a code (K7QM-2X9P)
+ *     npm run dev -- --tracking          a licence tracking server
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,6 +13,8 @@ import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import type { Capabilities, Document, DocumentPage, Job, Page, PlatenEvent, Role, Scanner, Settings } from '@platen/sdk';
 import { Access, type AccessState, type Answer } from './access.js';
+import { LicenceMock, type LicenceState } from './mock-licences.js';
+import { moduleCalls, type Refusal } from './mock-modules.js';
 import { SetupMock } from './mock-setup.js';
 import { papers, type Sheet } from './papers.js';
 import { pdf } from './pdf.js';
@@ -20,6 +23,8 @@ import { SealFor } from './seal.js';
 export interface MockOptions {
   port?: number;
   gateway?: boolean;
+  /** A licence tracking server: no scanners. */
+  tracking?: boolean;
   /** Ask for a code: see access.ts. */
   pair?: boolean;
   /** Milliseconds a page takes. */
@@ -52,6 +57,10 @@ interface Faults {
   stranger: boolean;
   /** Sealed answers are changed on their way. */
   tamper: boolean;
+  /** The licence lasts for so many pages of a job. */
+  licensedPages: number | null;
+  /** A job is refused with this code and detail. */
+  refuse: Refusal | null;
 }
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -69,7 +78,7 @@ interface StoredPage {
 export async function startMock(options: MockOptions = {}): Promise<{ url: string; close(): Promise<void>; server: Server }> {
   const sheets = await papers();
   const pace = options.pace ?? 1600;
-  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'some', role: null, named: false, hold: false, encryption: null, stranger: false, tamper: false };
+  const faults: Faults = { feeder: 'loaded', sheets: 5, stop: null, cut: 0, down: false, problem: null, scanners: 'three', unknownHeight: false, nodes: 'some', role: null, named: false, hold: false, encryption: null, stranger: false, tamper: false, licensedPages: null, refuse: null };
   const jobs = new Map<string, Job>();
   const pages = new Map<string, StoredPage>();
   const documents = new Map<string, Document>();
@@ -79,12 +88,24 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
   const log: PlatenEvent[] = [];
   const names = ['Virtual scanner', 'Brother MFC-L8900', 'Epson Perfection V600'];
   const ids = names.map(() => id('s'));
+  const importer = id('s'); // on no list
   const stranger = SealFor.stranger();
   const access = new Access(
     { gateway: options.gateway ?? false, id: () => random(20), nodeID, otherNodeID: random(28), scanners: ids, onNode: (node) => emit({ type: 'node-state', node: { ...node } }) },
     options.pair ? undefined : { id: 'loopback', role: 'admin', kind: 'loopback', created: now(), expires: '2027-01-01T00:00:00.000Z' },
   );
-  const setup = new SetupMock(options.gateway ? 'gateway' : 'node', () => random(20));
+  const role = options.tracking ? 'tracking' : options.gateway ? 'gateway' : 'node';
+  const licences = new LicenceMock(() => random(20), options.tracking ?? false);
+  const moduleCall = moduleCalls({
+    pace, documents, refusal: () => faults.refuse, edit: (document, more) => edit(document, more), problem, json, newDocument: (name) => newDocument(name),
+    startImport: (document, resolution) => {
+      const made: Job = { id: id('j'), scanner: importer, node: nodeID, document, state: 'processing', settings: { resolution, pages: 3 }, pages: 0, created: now() };
+      jobs.set(made.id, made);
+      setTimeout(() => void run(made), 50);
+      return made;
+    },
+  });
+  const setup = new SetupMock(role, () => random(20), () => licences.state.licence);
   let seq = 0;
   const places = ['Reception', '2nd floor, copy room', ''];
   let presence = 'presence-of-the-mock-scanner';
@@ -148,9 +169,12 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     const sides = settings.source === 'adf-duplex' ? 2 : 1;
     const total = settings.source === 'platen' ? Math.min(settings.pages || 1, 20) : settings.pages || faults.sheets * sides;
     setJob(job, { state: 'processing', started: now() });
-    busy.set(job.scanner, job.id);
     const i = ids.indexOf(job.scanner);
-    emit({ type: 'device-state', scanner: scanner(i) });
+    const tellScanner = (): void => {
+      if (i >= 0) emit({ type: 'device-state', scanner: scanner(i) });
+    };
+    if (i >= 0) busy.set(job.scanner, job.id);
+    tellScanner();
     await sleep(Math.min(900, pace));
     const asked = (): string | undefined => (job as { asked?: string }).asked;
     const stop = async (why: string): Promise<boolean> => {
@@ -164,6 +188,10 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     };
     let partial: string | undefined;
     for (let n = 1; n <= total && !asked(); n++) {
+      if (faults.licensedPages !== null && n > faults.licensedPages) {
+        partial = 'license';
+        break;
+      }
       if (faults.feeder === 'empty' && settings.source !== 'platen' && n === 1 && !(await stop('feeder-empty'))) break;
       if (settings.source === 'platen' && n > 1 && !(await stop('next-sheet'))) break;
       if (faults.stop?.page === n) {
@@ -179,9 +207,9 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     busy.delete(job.scanner);
     delete job.growing;
     delete job.deadline;
-    const reasons = asked() === 'finish' ? [partial ? `partial-${partial}` : 'finished-by-user'] : asked() === 'cancel' ? ['canceled-by-user'] : [];
+    const reasons = partial === 'license' ? ['partial-license'] : asked() === 'finish' ? [partial ? `partial-${partial}` : 'finished-by-user'] : asked() === 'cancel' ? ['canceled-by-user'] : [];
     setJob(job, { state: asked() === 'cancel' ? 'canceled' : 'completed', ended: now(), ...(reasons.length ? { reasons } : {}) });
-    emit({ type: 'device-state', scanner: scanner(i) });
+    tellScanner();
   }
 
   async function scanPage(job: Job, n: number, side: 'front' | 'back' | undefined): Promise<void> {
@@ -215,6 +243,12 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     edit(document, { pages: [...document.pages, { job: job.id, n }] });
     emit({ type: 'page-committed', page: { ...page } }, job.id);
     setJob(job, {});
+  }
+
+  function newDocument(name = 'Scan'): Document {
+    const made: Document = { id: id('d'), node: nodeID, name, revision: 1, pages: [], created: now(), updated: now(), expires: new Date(Date.now() + 86_400_000).toISOString() };
+    documents.set(made.id, made);
+    return made;
   }
 
   function edit(document: Document, more: Partial<Document>): void {
@@ -279,12 +313,12 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
 
   async function api(request: IncomingMessage, response: ServerResponse, path: string, query: URLSearchParams, body: any): Promise<void> {
     const { method } = request;
-    const route = `${method} ${path.replace(/[a-z2-7]{16}-[a-z][a-z2-7]{20}|[a-z2-7]{28}|[a-z2-7]{20}|(?<=pages\/)\d+|(?<=device-grants\/)\w+/g, ':')}`;
+    const route = `${method} ${path.replace(/[a-z2-7]{16}-[a-z][a-z2-7]{20}|[a-z2-7]{28}|[a-z2-7]{20}|(?<=pages\/)\d+|(?<=device-grants\/)\w+|(?<=seats\/)\d+|(?<=projects\/)[\w-]+/g, ':')}`;
     const part = path.split('/');
     if (faults.problem) return problem(response, faults.problem.status, faults.problem.code);
     const { session } = access.state;
     if (route === 'GET /service') {
-      return json(response, 200, { product: 'platen', api: '1', ...(session ? { role: options.gateway ? 'gateway' : 'node', version: '0.1.0', id: nodeID, name: options.gateway ? 'Contoso scans' : 'Reception' } : {}) });
+      return json(response, 200, { product: 'platen', api: '1', ...(session ? { role, version: '0.1.0', id: nodeID, name: options.tracking ? 'Contoso licences' : options.gateway ? 'Contoso scans' : 'Reception' } : {}) });
     }
     const open = access.open(route, body);
     if (!open && !session) return problem(response, 401, 'session-required');
@@ -294,6 +328,14 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
       if (answer[0] === 204) return void response.writeHead(204).end();
       return json(response, answer[0], answer[1]);
     }
+    const licence = licences.answer(route, part, query, body);
+    if (licence) {
+      if (!Array.isArray(licence)) return problem(response, licence.status, licence.code);
+      if (licence[0] === 204) return void response.writeHead(204).end();
+      if (licence[2]) return void response.writeHead(200, { 'Content-Type': licence[2] }).end(licence[1]);
+      return json(response, licence[0], licence[1]);
+    }
+    if (await moduleCall(route, part, query, body, response)) return;
     const job = jobs.get(part[2]!);
     const document = documents.get(part[2]!);
     switch (route) {
@@ -327,14 +369,14 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
         if (!key) return problem(response, 400, 'idempotency-key-missing');
         const known = jobs.get(keys.get(key) ?? '');
         if (known) return json(response, 201, known);
+        if (faults.refuse) return problem(response, faults.refuse.status, faults.refuse.code, { detail: faults.refuse.detail });
         if (faults.encryption === 'required' && !body.recipient) return problem(response, 403, 'encryption-required');
         const settings: Settings = { ...capabilities.defaults, ...body.settings };
         const source = capabilities.sources.find((s) => s.source === settings.source);
         if (!source?.resolutions.values?.includes(settings.resolution ?? 0)) return problem(response, 422, 'settings-unsupported', { field: 'settings.resolution', detail: `${settings.resolution} dpi is not offered` });
         let target = documents.get(body.document ?? '');
         if (!target) {
-          target = { id: id('d'), node: nodeID, name: body.name ?? 'Scan', revision: 1, pages: [], created: now(), updated: now(), expires: new Date(Date.now() + 86_400_000).toISOString() };
-          documents.set(target.id, target);
+          target = newDocument(body.name);
         }
         const made: Job = { id: id('j'), scanner: part[2]!, node: nodeID, document: target.id, state: 'pending', settings, pages: 0, created: now(), position: 1, ...(faults.stranger ? { recipient: stranger } : body.recipient ? { recipient: body.recipient } : {}) };
         jobs.set(made.id, made);
@@ -403,6 +445,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
       case 'GET /documents/:/content': {
         if (!document) return problem(response, 404, 'not-found');
         await sleep(300);
+        if (query.get('format') === 'txt') return void response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(document.pages.map((p) => `Invoice 4711, page ${p.n}\nContoso Ltd, 22 November 2026\n`).join('\n'));
         const file = pdf(document.pages.map((p) => ({ ...pages.get(`${p.job}/${p.n}`)!.sheet, ...(p.rotate ? { rotate: p.rotate } : {}) })));
         const recipients = [...new Set(document.pages.map((p) => jobs.get(p.job)!.recipient).filter((r) => r !== undefined))];
         if (options.gateway && recipients.length > 1) return problem(response, 409, 'sealed-for-others');
@@ -428,9 +471,10 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
     request.on('data', (chunk) => (text += String(chunk)));
     request.on('end', () => {
       if (url.pathname === '/mock') {
-        const told = JSON.parse(text) as Partial<Faults & AccessState & SetupMock['state'] & { asks: string }>;
+        const told = JSON.parse(text) as Partial<Faults & AccessState & SetupMock['state'] & LicenceState & { asks: string }>;
         Object.assign(faults, told);
         for (const key of ['people', 'anyOrigin', 'provider'] as const) if (key in told) Object.assign(access.state, { [key]: told[key] });
+        for (const key of ['licence', 'counting', 'items', 'modules', 'alerts'] as const) if (key in told) Object.assign(licences.state, { [key]: told[key] });
         if ('setup' in told) setup.state.setup = told.setup!;
         if (told.asks) access.ask(told.asks);
         const { session } = access.state;
@@ -445,7 +489,7 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
       }
       if (faults.down) return void request.socket.destroy();
       if (url.pathname.startsWith('/api/v1')) {
-        void api(request, response, url.pathname.slice(7), url.searchParams, text ? JSON.parse(text) : {}).catch((error: unknown) => {
+        void api(request, response, url.pathname.slice(7), url.searchParams, text && request.headers['content-type'] === 'application/json' ? JSON.parse(text) : {}).catch((error: unknown) => {
           console.error(error);
           response.destroy();
         });
@@ -474,6 +518,6 @@ export async function startMock(options: MockOptions = {}): Promise<{ url: strin
 }
 
 if (process.argv.includes('--port')) {
-  const { url } = await startMock({ port: Number(process.argv[process.argv.indexOf('--port') + 1]), gateway: process.argv.includes('--gateway'), pair: process.argv.includes('--pair') });
+  const { url } = await startMock({ port: Number(process.argv[process.argv.indexOf('--port') + 1]), gateway: process.argv.includes('--gateway'), tracking: process.argv.includes('--tracking'), pair: process.argv.includes('--pair') });
   console.log(url);
 }

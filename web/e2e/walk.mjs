@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startChromium } from './chromium.mjs';
 import { loadMock } from './mock.mjs';
+import { walkLicences } from './walk-licences.mjs';
 import { walkSetup } from './walk-setup.mjs';
 import { walkWays } from './walk-ways.mjs';
 
@@ -262,6 +263,7 @@ for (const look of looks) {
     await see('[data-session]');
     await screen('account');
     await walkSetup({ page, screen, startMock, desktop: look.desktop });
+    await walkLicences({ page, screen, startMock, desktop: look.desktop });
     // Scans that wait for their owner.
     await tell({ hold: true });
     await go('/scanners');
@@ -341,7 +343,7 @@ async function inspect() {
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) found.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
   const modal = document.querySelector('dialog[open]');
-  for (const element of (modal ?? document).querySelectorAll('button, a[href], select, input:not([type=radio]):not([type=checkbox]), summary, .segmented label, .switch')) {
+  for (const element of (modal ?? document).querySelectorAll('button, a[href], select, textarea, input:not([type=radio]):not([type=checkbox]), summary, .segmented label, .switch')) {
     const box = element.getBoundingClientRect();
     if (box.width === 0 || !element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
     const name = `${element.tagName.toLowerCase()}.${element.className} "${element.textContent.trim().slice(0, 20)}"`;

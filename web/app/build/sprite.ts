@@ -4,7 +4,7 @@ import type { Plugin } from 'vite';
 
 /** The icons taken from lucide-static. Those that it lacks are drawn in app/icons on the same grid. */
 export const lucide = [
-  'arrow-left', 'arrow-left-to-line', 'arrow-right', 'arrow-right-to-line', 'arrow-up-down', 'check', 'chevron-left',
+  'arrow-left', 'arrow-left-to-line', 'arrow-right', 'arrow-right-to-line', 'arrow-up-down', 'bell', 'chart-column', 'check', 'chevron-left',
   'chevron-right', 'circle-alert', 'circle-check', 'clock', 'contrast', 'copy', 'delete', 'download', 'ellipsis-vertical', 'file-text',
   'files', 'globe', 'hard-drive', 'image', 'info', 'key-round', 'languages', 'lock', 'log-out', 'minus', 'pencil', 'plus', 'printer',
   'qr-code', 'refresh-cw', 'rotate-cw', 'server', 'settings', 'share-2', 'sliders-horizontal', 'smartphone', 'square',

@@ -15,7 +15,7 @@ import { SignInScreen } from './screens/signin.js';
 import { linkOf } from './signin/link.js';
 import { doneAt } from './signin/oidc.js';
 import { findRunningJob } from './store/live.js';
-import { session, start } from './store/session.js';
+import { isTracking, session, start } from './store/session.js';
 import { useStore } from './store/store.js';
 import { Empty, useAfter } from './ui/bits.js';
 import { Button } from './ui/button.js';
@@ -24,6 +24,7 @@ import { lazy } from './ui/lazy.js';
 import { Toasts } from './ui/toast.js';
 
 const Admin = lazy(() => import('./admin/index.js').then((m) => m.AdminScreens));
+const Licences = lazy(() => import('./licences/index.js').then((m) => m.LicenceScreens));
 const Setup = lazy(() => import('./setup/index.js').then((m) => m.Setup));
 
 export function App() {
@@ -42,7 +43,7 @@ function Gate() {
   const route = useRoute();
   const inside = now.state === 'in';
   useEffect(() => {
-    if (inside) void findRunningJob();
+    if (inside && !isTracking()) void findRunningJob();
   }, [inside]);
   useEffect(() => {
     // Already signed in: the link has nothing to do, and its secret need not stay in the address.
@@ -66,6 +67,8 @@ function Screens({ path }: { path: string }) {
   const scanner = id('/scanners/:');
   const job = id('/jobs/:');
   const document = id('/documents/:');
+  const tracking = isTracking();
+  if (path.startsWith('/licences') || (tracking && (path === '/' || path === '/pair'))) return <Licences path={path} />;
   if (id('/scanners/:/sticker')) return <Admin path={path} />;
   if (scanner) return <ScannerScreen key={scanner} id={scanner} />;
   if (job) return <LiveScreen key={job} id={job} />;
@@ -94,7 +97,7 @@ function Screens({ path }: { path: string }) {
     default:
       return (
         <Screen title="Platen" up="/">
-          <Empty icon="info" title={t('route.unknown')} actions={<Button kind="primary" onClick={() => navigate('/', { replace: true })}>{t('route.home')}</Button>} />
+          <Empty icon="info" title={t('route.unknown')} actions={<Button kind="primary" onClick={() => navigate('/', { replace: true })}>{t(tracking ? 'menu.licences' : 'route.home')}</Button>} />
         </Screen>
       );
   }

@@ -5,6 +5,10 @@ import { en as adminEn } from '../src/admin/words.en.js';
 import { de as appDe } from '../src/i18n/de.js';
 import { en as appEn } from '../src/i18n/en.js';
 import { format } from '../src/i18n/format.js';
+import { de as licencesDe } from '../src/licences/words.de.js';
+import { en as licencesEn } from '../src/licences/words.en.js';
+import { de as modulesDe } from '../src/modules/words.de.js';
+import { en as modulesEn } from '../src/modules/words.en.js';
 import * as wordsDe from '../src/i18n/words.de.js';
 import * as wordsEn from '../src/i18n/words.en.js';
 import { de as roadsDe } from '../src/roads/words.de.js';
@@ -21,6 +25,8 @@ const sets: [name: string, en: Record<string, string>, de: Record<string, string
   ['the app and its administration', { ...appEn, ...adminEn }, { ...appDe, ...adminDe }],
   ['the setup page', setupEn, setupDe],
   ['the line about the way of pages', roadsEn, roadsDe],
+  ['the screens about licences', licencesEn, licencesDe],
+  ['the modules', modulesEn, modulesDe],
 ];
 
 const both = [['English', wordsEn], ['German', wordsDe]] as const;
@@ -62,7 +68,7 @@ function slots(message: string): string[] {
   return [...message.matchAll(/\{(\w+)(?:\}|, plural)/g)].map((m) => m[1]!).filter((s) => !/^\d+$/.test(s)).sort();
 }
 
-it.each([['the administration', adminEn], ['the setup page', setupEn], ['the line about the way of pages', roadsEn]])('%s has no key of the app', (_name, own) => {
+it.each([['the administration', adminEn], ['the setup page', setupEn], ['the line about the way of pages', roadsEn], ['the screens about licences', licencesEn], ['the modules', modulesEn]])('%s has no key of the app', (_name, own) => {
   expect(Object.keys(appEn).filter((key) => key in own)).toEqual([]);
 });
 

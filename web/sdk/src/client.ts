@@ -3,14 +3,15 @@ import { EventStream, type EventStreamOptions } from './events.js';
 import { JobFollower, type JobHandlers } from './follow.js';
 import { Transport, type ClientOptions } from './http.js';
 import { uuid7 } from './id.js';
-import { retryable } from './problem.js';
+import { ProblemError, retryable } from './problem.js';
 import { path } from './path.js';
 import { pause, waitFor } from './retry.js';
 import { PageRoads } from './roads.js';
 import { Sealing, type KeyStore, type Policy } from './seal.js';
+import { termsOf } from './terms.js';
 import type {
-  Capabilities, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest, JobState,
-  List, ListOptions, Page, Scanner, ScannerList, Service, Session, SessionRequest, SignIn, Status, Ticket,
+  Barcode, BarcodeFormat, Capabilities, ColorMode, ContentFormat, Document, DocumentEdit, DocumentList, DocumentRequest, Format, Job, JobList, JobRequest, JobState,
+  List, ListOptions, ModuleState, Page, PageText, Scanner, ScannerList, Service, Session, SessionRequest, SignIn, SplitRequest, Status, Ticket,
 } from './types.js';
 
 export interface JobListOptions extends ListOptions {
@@ -18,17 +19,38 @@ export interface JobListOptions extends ListOptions {
   state?: JobState;
 }
 
-export interface CreateJobOptions {
+export interface IntentOptions {
   /** The intent's key; default: a new one. Keep it to ask again later for the same job. */
   key?: string;
   /** How often a lost or passing failure is tried again. Default 4. */
   retries?: number;
+  signal?: AbortSignal;
+}
+
+export interface CreateJobOptions extends IntentOptions {
   /**
    * Have the pages encrypted for this device where they pass a gateway. Default: as the scanner asks for. With `false` only if it
    * insists.
    */
   seal?: boolean;
-  signal?: AbortSignal;
+}
+
+export interface ImportOptions extends IntentOptions {
+  /** The node that makes the pages. Needed at a gateway. */
+  node?: string;
+  /** In dpi, 50 to 600. Default 200. */
+  resolution?: number;
+  mode?: ColorMode;
+  /** Of the new document. */
+  name?: string;
+  /** Add the pages to this document instead. */
+  document?: string;
+}
+
+export interface ContentOptions {
+  format?: ContentFormat;
+  /** Module ocr: languages of the text, as `eng` or `deu+eng`. A PDF can be searched then; `txt` needs it. */
+  ocr?: string;
 }
 
 export interface PlatenOptions extends ClientOptions {
@@ -75,7 +97,8 @@ export class PlatenClient {
     return this.#get('/sessions/current', {}, signal);
   }
   /** Redeems a pairing code or secret. Never repeated by itself: a code works once. */
-  createSession(request: SessionRequest): Promise<Session> {
+  async createSession(request: SessionRequest): Promise<Session> {
+    termsOf(request);
     return this.transport.json('POST', '/sessions', { body: request });
   }
   signOut(): Promise<void> {
@@ -128,27 +151,16 @@ export class PlatenClient {
    * pages behind a gateway; where that is required and not possible here, it throws a SealError and sends nothing.
    */
   async createJob(scanner: string, request: JobRequest, options: CreateJobOptions = {}): Promise<Job> {
-    const key = options.key ?? uuid7();
-    const retries = options.retries ?? 4;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const job = await this.transport.json<Job>('POST', path`/scanners/${scanner}/jobs`, {
-          headers: { 'Idempotency-Key': key },
-          body: await this.#withRecipient(scanner, request, options),
-          signal: options.signal,
-        });
-        this.#learn(job);
-        return job;
-      } catch (error) {
-        const refused = (error as { code?: string }).code === 'encryption-required' && this.#policies.get(scanner) !== 'required';
-        if (refused) {
+    return this.#intend(options, async (headers) => {
+      for (;;) {
+        try {
+          return await this.transport.json<Job>('POST', path`/scanners/${scanner}/jobs`, { headers, body: await this.#withRecipient(scanner, request, options), signal: options.signal });
+        } catch (error) {
+          if ((error as { code?: string }).code !== 'encryption-required' || this.#policies.get(scanner) === 'required') throw error;
           this.#policies.set(scanner, 'required'); // since it was seen
-          continue;
         }
-        if (attempt > retries || !passing(error)) throw error;
-        await pause(waitFor(error, attempt), options.signal);
       }
-    }
+    });
   }
   jobs(list: JobListOptions = {}, signal?: AbortSignal): Promise<JobList> {
     return this.#get('/jobs', { ...list }, signal);
@@ -228,13 +240,50 @@ export class PlatenClient {
     return this.transport.empty('DELETE', path`/documents/${id}`);
   }
   /** Address of the document as one file. */
-  documentContentURL(id: string, options: { format?: ContentFormat; download?: boolean } = {}): string {
+  documentContentURL(id: string, options: ContentOptions & { download?: boolean } = {}): string {
     return this.transport.url(path`/documents/${id}/content`, { ...options });
   }
   /** The document as one file, as a response whose body streams. What comes sealed is opened; a body that was cut fails. */
-  async documentContent(id: string, format: ContentFormat = 'pdf', signal?: AbortSignal): Promise<Response> {
-    const response = await this.transport.send('GET', path`/documents/${id}/content`, { query: { format }, signal, via: this.roads?.via('documents', id) });
+  async documentContent(id: string, wanted: ContentFormat | ContentOptions = 'pdf', signal?: AbortSignal): Promise<Response> {
+    const { format = 'pdf', ocr } = typeof wanted === 'string' ? { format: wanted } : wanted;
+    const response = await this.transport.send('GET', path`/documents/${id}/content`, { query: { format, ocr }, signal, via: this.roads?.via('documents', id) });
     return this.#sealing.open(response, { kind: 'document', document: id, format });
+  }
+
+  // Modules. Each needs to be installed at the node, and a licence where licences are asked for; calls without throw module-missing and license-….
+
+  /** What a node can do beyond scanning; at a gateway `node` says which. */
+  async modules(node?: string, signal?: AbortSignal): Promise<ModuleState[]> {
+    return (await this.#get<{ items: ModuleState[] }>('/modules', { node }, signal)).items;
+  }
+  /** Module barcode: what is read on a page, from top to bottom. */
+  async pageBarcodes(job: string, n: number, options: { format?: BarcodeFormat; signal?: AbortSignal } = {}): Promise<Barcode[]> {
+    return (await this.#get<{ items: Barcode[] }>(path`/jobs/${job}/pages/${n}/barcodes`, { format: options.format }, options.signal)).items;
+  }
+  /** Module ocr: text and words on a page. The first reading takes seconds. `language` is as `eng` or `deu+eng`; default `eng`. */
+  pageText(job: string, n: number, options: { language?: string; signal?: AbortSignal } = {}): Promise<PageText> {
+    return this.#get(path`/jobs/${job}/pages/${n}/text`, { language: options.language }, options.signal);
+  }
+  /** Module barcode: cuts a document at its separator sheets. The first of the documents keeps the identifier. */
+  async splitDocument(id: string, request: SplitRequest = {}): Promise<Document[]> {
+    const list = await this.transport.json<DocumentList>('POST', path`/documents/${id}/split`, { body: request });
+    this.#learn(list);
+    return list.items;
+  }
+  /**
+   * Module pdf-rasterizer: makes pages of a PDF of at most 64 MiB. The job has no scanner; it is followed, canceled and acknowledged
+   * like a scan. The request carries an Idempotency-Key, as createJob's.
+   */
+  async importPDF(file: Blob, options: ImportOptions = {}): Promise<Job> {
+    if (file.size > maxImport) {
+      throw new ProblemError({
+        type: 'urn:platen:problem:body-too-large', status: 413, code: 'body-too-large', title: 'The request body is too large.',
+        detail: `The file has ${file.size} bytes, the most are ${maxImport}.`, next: 'Take a smaller file.', retryable: false,
+      });
+    }
+    const { node, resolution, mode, name, document } = options;
+    const body = file.type === pdfType ? file : file.slice(0, file.size, pdfType);
+    return this.#intend(options, (headers) => this.transport.json('POST', '/imports', { query: { node, resolution, mode, name, document }, headers, body, signal: options.signal }));
   }
 
   // Events.
@@ -258,6 +307,22 @@ export class PlatenClient {
     return answer;
   }
 
+  /** Asks for one job under one key, again after a lost or passing failure. */
+  async #intend(options: IntentOptions, ask: (headers: Record<string, string>) => Promise<Job>): Promise<Job> {
+    const headers = { 'Idempotency-Key': options.key ?? uuid7() };
+    const retries = options.retries ?? 4;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const job = await ask(headers);
+        this.#learn(job);
+        return job;
+      } catch (error) {
+        if (attempt > retries || !passing(error)) throw error;
+        await pause(waitFor(error, attempt), options.signal);
+      }
+    }
+  }
+
   /** Notes what an answer tells of scanners, jobs and documents. */
   #learn(answer: unknown): void {
     this.roads?.learn(answer);
@@ -279,6 +344,8 @@ export class PlatenClient {
 }
 
 const maxKnown = 4096;
+const maxImport = 64 << 20; // bytes
+const pdfType = 'application/pdf';
 
 function remember<V>(map: Map<string, V>, key: string, value: V): void {
   map.delete(key);

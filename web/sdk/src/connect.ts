@@ -2,9 +2,10 @@ import { PlatenClient } from './client.js';
 import { permissionFor } from './permission.js';
 import { ConnectionError, ProblemError } from './problem.js';
 import { addressSpace } from './space.js';
-import type { Service, Session, SignIn } from './types.js';
+import { clientName, termsOf, type LicenseTerms } from './terms.js';
+import type { Service, Session, SessionLicense, SignIn } from './types.js';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends LicenseTerms {
   /** Where the service is. Default: the node on this machine. */
   base?: string;
   /** Where the sign-in is kept: `memory` (default) until the page is left, `session` until the tab is closed. */
@@ -27,6 +28,9 @@ export type ConnectState =
   | { state: 'origin-not-allowed'; consentUrl: string }
   /** The page may ask; somebody must sign in. */
   | { state: 'sign-in-needed'; ways: SignIn }
+  /** The licence does not let this page in. The error's `code`, `detail` and `next` say which, at which end, and what to do. */
+  | { state: 'not-licensed'; error: ProblemError }
+  /** `session.license` says what the page is licensed for; absent where no licence is asked for. */
   | { state: 'ready'; session: Session };
 
 /** What one signs in with. */
@@ -42,11 +46,14 @@ export class Connection {
   readonly platen: PlatenClient;
   readonly #base: string;
   readonly #options: ConnectOptions;
+  readonly #terms: LicenseTerms;
   #token: string | undefined;
   #now: ConnectState = { state: 'not-reachable', error: undefined };
 
+  /** Throws license-both if the options have a product key and a handshake code. */
   constructor(options: ConnectOptions = {}) {
     this.#options = options;
+    this.#terms = termsOf(options);
     this.#base = (options.base ?? 'http://localhost:18622').replace(/\/+$/, '');
     this.#token = this.#store?.getItem(this.#key) ?? undefined;
     this.platen = new PlatenClient({ base: this.#base, token: () => this.#token, ...(options.fetch ? { fetch: options.fetch } : {}) });
@@ -55,6 +62,11 @@ export class Connection {
   /** What the last check or sign-in found. */
   get now(): ConnectState {
     return this.#now;
+  }
+
+  /** What the page is licensed for; undefined before it is ready, and where no licence is asked for. */
+  get license(): SessionLicense | undefined {
+    return this.#now.state === 'ready' ? this.#now.session.license : undefined;
   }
 
   /** Finds out how things stand. With `ask`, from a click, the browser may ask its user about local addresses. */
@@ -108,6 +120,7 @@ export class Connection {
       // On the machine itself its user's word is enough, and the user has given it by allowing the origin.
       return ways.trusted ? { state: 'ready', session: await this.#create({}) } : { state: 'sign-in-needed', ways };
     } catch (error) {
+      if (error instanceof ProblemError && licensing.test(error.code)) return { state: 'not-licensed', error };
       return (await this.#refused(error)) ? { state: 'origin-not-allowed', consentUrl: this.#consentURL() } : { state: 'not-reachable', error };
     }
   }
@@ -126,10 +139,16 @@ export class Connection {
 
   async #create(credential: Partial<SignInWith>): Promise<Session> {
     const { device } = this.#options;
-    const { token, ...session } = await this.platen.createSession({ ...credential, bearer: true, ...(device ? { device } : {}) });
+    const client = this.#foreign ? { client: clientName() } : {};
+    const { token, ...session } = await this.platen.createSession({ ...credential, bearer: true, ...(device ? { device } : {}), ...this.#terms, ...client });
     this.#remember(token);
     this.#now = { state: 'ready', session };
     return session;
+  }
+
+  /** Whether this is a page of another origin: the service's own, and programs, need no licence. */
+  get #foreign(): boolean {
+    return typeof location !== 'undefined' && new URL(this.#base).origin !== location.origin;
   }
 
   #consentURL(): string {
@@ -152,7 +171,8 @@ export class Connection {
   }
 
   get #key(): string {
-    return `platen.token ${this.#base}`;
+    // A session goes by the licence that it was made with, so another licence takes another one.
+    return ['platen.token', this.#base, ...Object.values(this.#terms)].join(' ');
   }
 
   #remember(token: string | undefined): void {
@@ -161,6 +181,9 @@ export class Connection {
     else this.#store?.setItem(this.#key, token);
   }
 }
+
+/** Codes that refuse a page for its licence. */
+const licensing = /^(license-|handshake-unknown$|tracking-offline$)/;
 
 /** Connects a page of another origin to a service, and says how things stand. */
 export async function connect(options: ConnectOptions = {}): Promise<Connection> {

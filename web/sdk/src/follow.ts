@@ -2,7 +2,7 @@ import type { PlatenClient } from './client.js';
 import type { EventStream } from './events.js';
 import { ConnectionError, ProblemError, retryable } from './problem.js';
 import { pause, waitFor } from './retry.js';
-import { ended, type Job, type Page, type PlatenEvent } from './types.js';
+import { ended, partialReason, type Job, type Page, type PlatenEvent, type Reason } from './types.js';
 
 export interface JobHandlers {
   onJob?(job: Job): void;
@@ -10,6 +10,8 @@ export interface JobHandlers {
   onPage?(page: Page): void;
   /** A growing page is no page after all. */
   onPageGone?(page: Page): void;
+  /** The job has ended early, before onEnd: `why` is `license`, `jam` and others (partialReason). Its pages are there all the same. */
+  onPartial?(job: Job, why: Reason): void;
   /** The job has ended, and job and pages are those of its end. Nothing follows. */
   onEnd?(job: Job, pages: Page[]): void;
   /** `up: false`: the connection is lost and tried again. `up: true`: what was told is the true state again. */
@@ -199,6 +201,8 @@ export class JobFollower {
     if (this.#closed.signal.aborted || !this.#job) return;
     const { pages } = this;
     this.close();
+    const why = partialReason(this.#job);
+    if (why !== undefined) this.#handlers.onPartial?.(this.#job, why);
     this.#handlers.onEnd?.(this.#job, pages);
   }
 }

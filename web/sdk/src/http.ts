@@ -20,6 +20,7 @@ export type Query = Record<string, string | number | boolean | undefined>;
 export interface RequestOptions {
   query?: Query;
   headers?: Record<string, string>;
+  /** Sent as JSON; a Blob as it is, with its type. */
   body?: unknown;
   signal?: AbortSignal | undefined;
   /** `no-store` for streams, so that no half of one is ever kept. */
@@ -72,7 +73,10 @@ export class Transport {
       headers['Authorization'] = `Bearer ${token}`;
       init.credentials = 'omit';
     }
-    if (options.body !== undefined) {
+    if (options.body instanceof Blob) {
+      headers['Content-Type'] = options.body.type;
+      init.body = options.body;
+    } else if (options.body !== undefined) {
       headers['Content-Type'] = 'application/json';
       init.body = JSON.stringify(options.body);
     }

@@ -8,7 +8,9 @@
  */
 export { connect, Connection, type ConnectOptions, type ConnectState, type SignInWith } from './connect.js';
 export { PlatenAdmin } from './admin.js';
-export { PlatenClient, collect, type CreateJobOptions, type JobListOptions, type PageURLOptions, type PlatenOptions } from './client.js';
+export { PlatenLicences, type UsageOptions } from './licences.js';
+export type { LicenseTerms } from './terms.js';
+export { PlatenClient, collect, type ContentOptions, type CreateJobOptions, type ImportOptions, type IntentOptions, type JobListOptions, type PageURLOptions, type PlatenOptions } from './client.js';
 export type { ClientOptions } from './http.js';
 export { IndexedKeys, MemoryKeys, SealError, type KeyStore, type SealFault } from './seal.js';
 export { PageRoads } from './roads.js';

@@ -102,7 +102,7 @@ export class Sealing {
 }
 
 const imageTypes: Record<Format, string> = { jpeg: 'image/jpeg', png: 'image/png', tiff: 'image/tiff', pnm: 'image/x-portable-anymap' };
-const contentTypes: Record<ContentFormat, string> = { pdf: 'application/pdf', tiff: 'image/tiff', zip: 'application/zip' };
+const contentTypes: Record<ContentFormat, string> = { pdf: 'application/pdf', tiff: 'image/tiff', zip: 'application/zip', txt: 'text/plain' };
 
 /** Whether the rendition is one that the node may answer to what was asked: the stored page serves where it is as wanted. */
 function fits(asked: Asked & { kind: 'page' }, form: string, header: SealedHeader): boolean {

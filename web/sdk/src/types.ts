@@ -50,12 +50,34 @@ export type DocumentPage = Schemas['DocumentPage'];
 export type DocumentList = Schemas['DocumentList'];
 export type DocumentRequest = Schemas['DocumentRequest'];
 export type DocumentEdit = Schemas['DocumentEdit'];
-export type ContentFormat = 'pdf' | 'tiff' | 'zip';
+export type ContentFormat = 'pdf' | 'tiff' | 'zip' | 'txt';
 export type Node = Schemas['Node'];
 export type NodeEdit = Schemas['NodeEdit'];
 export type JoinToken = Schemas['JoinToken'];
 export type JoinTokenRequest = Schemas['JoinTokenRequest'];
 export type Problem = Schemas['Problem'];
+export type LicenseMode = Schemas['LicenseMode'];
+export type LicenseKind = Schemas['LicenseKind'];
+export type License = Schemas['License'];
+export type LicenseKey = Schemas['LicenseKey'];
+export type SessionLicense = Schemas['SessionLicense'];
+export type LicenseItem = Schemas['Item'];
+export type Seat = Schemas['Seat'];
+export type Project = Schemas['Project'];
+export type ProjectRequest = Schemas['ProjectRequest'];
+export type ProjectEdit = Schemas['ProjectEdit'];
+export type UsageRow = Schemas['UsageRow'];
+export type Alert = Schemas['Alert'];
+export type AlertSent = Schemas['AlertSent'];
+export type AlertSettings = Schemas['AlertSettings'];
+export type Alerts = Schemas['Alerts'];
+export type ModuleName = Schemas['Module'];
+export type ModuleState = Schemas['ModuleState'];
+export type Barcode = Schemas['Barcode'];
+export type BarcodeFormat = Schemas['BarcodeFormat'];
+export type SplitRequest = Schemas['SplitRequest'];
+export type PageText = Schemas['PageText'];
+export type Word = Schemas['Word'];
 
 /** One page of a list. `next` is the cursor of the following page. */
 export interface List<T> {
@@ -99,6 +121,16 @@ export interface PlatenEvent {
 export function ended(state: JobState): boolean {
   return state === 'canceled' || state === 'aborted' || state === 'completed';
 }
+
+/**
+ * Why a completed job has fewer pages than were meant: `license` if its licence ended or was used up, `jam`, `timed-out` and
+ * others; undefined if it has all of them. What was scanned is there to be fetched whatever the reason.
+ */
+export function partialReason(job: Job): Reason | undefined {
+  return job.reasons?.find((r) => r.startsWith(partial))?.slice(partial.length);
+}
+
+const partial = 'partial-';
 
 export type AuditRecord = Schemas['AuditRecord'];
 export type AuditList = Schemas['AuditList'];

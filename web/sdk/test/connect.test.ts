@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { addressSpace, connect, type ConnectOptions } from '../src/index.js';
+import { addressSpace, connect, Connection, type ConnectOptions } from '../src/index.js';
 
 const base = 'http://localhost:18622';
 const session = { id: 'abcdefghijklmnopqrst', role: 'user', kind: 'origin', origin: 'https://shop.example', created: '2026-11-22T10:00:00.000Z', expires: '2026-12-22T10:00:00.000Z' };
@@ -39,9 +39,10 @@ function browser(answers: Answers, permission?: PermissionState | 'unknown', pag
   return { asked, queried, options: { base, fetch: fake } satisfies ConnectOptions };
 }
 
-const refusal = (status: number, code: string) => (): Response =>
-  new Response(JSON.stringify({ type: `urn:platen:problem:${code}`, title: 'No.', status, code, retryable: false }), { status, headers: { 'Content-Type': 'application/problem+json' } });
+const refusal = (status: number, code: string, more: object = {}) => (): Response =>
+  new Response(JSON.stringify({ type: `urn:platen:problem:${code}`, title: 'No.', status, code, retryable: false, ...more }), { status, headers: { 'Content-Type': 'application/problem+json' } });
 
+const clientForm = /^[A-Za-z0-9_-]{16,64}$/;
 const service = { product: 'platen', api: '1' };
 const here: Answers = { 'GET /service': () => service };
 const allowed: Answers = {
@@ -116,7 +117,7 @@ describe('connect', () => {
     await connection.signIn({ code: 'k7qm-2x9p ' });
     expect(connection.now).toEqual({ state: 'ready', session });
     expect(JSON.stringify(connection.now)).not.toContain('secret-token');
-    expect(asked.find((a) => a.route === 'POST /sessions')!.body).toEqual({ code: 'K7QM2X9P', bearer: true, device: 'Shop' });
+    expect(asked.find((a) => a.route === 'POST /sessions')!.body).toEqual({ code: 'K7QM2X9P', bearer: true, device: 'Shop', client: expect.stringMatching(clientForm) as string });
     expect(await connection.check()).toMatchObject({ state: 'ready' });
     expect(asked.at(-1)).toMatchObject({ route: 'GET /sessions/current', authorization: 'Bearer secret-token' });
   });
@@ -131,7 +132,7 @@ describe('connect', () => {
   it('needs no code on the machine itself', async () => {
     const { options, asked } = browser({ ...allowed, 'GET /sign-in': () => ({ pairing: true, passkeys: false, trusted: true, originAllowed: true }) });
     expect((await connect(options)).now).toEqual({ state: 'ready', session });
-    expect(asked.find((a) => a.route === 'POST /sessions')!.body).toEqual({ bearer: true });
+    expect(asked.find((a) => a.route === 'POST /sessions')!.body).toEqual({ bearer: true, client: expect.stringMatching(clientForm) as string });
   });
 
   it('drops a sign-in that has ended', async () => {
@@ -182,6 +183,98 @@ describe('connect', () => {
     const { options, asked } = browser(here);
     await connect({ ...options, base });
     expect(asked[0]!.space).toBe(space);
+  });
+});
+
+describe('the licence of a page', () => {
+  const trusted: Answers = { ...allowed, 'GET /sign-in': () => ({ pairing: true, passkeys: false, trusted: true, originAllowed: true }) };
+  const license = { id: 'abcdefghijklmnopqrst', kind: 'browser', organisation: 'CONTOSO', modules: ['ocr'], expires: '2027-03-01T00:00:00.000Z' };
+  const sent = (asked: Asked[]) => asked.filter((a) => a.route === 'POST /sessions').map((a) => a.body as Record<string, string>);
+  const storage = () => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal('localStorage', { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => kept.set(k, v) });
+    return kept;
+  };
+
+  it('is refused before any request if it has a product key and a handshake code', async () => {
+    const { options, asked } = browser(trusted);
+    const both = { ...options, productKey: 'a;b', handshakeCode: 'CONTOSO-shop' };
+    const error = { name: 'ProblemError', code: 'license-both', status: 422, title: expect.any(String) as string, detail: expect.any(String) as string, next: 'Set one of them.' };
+    await expect(connect(both)).rejects.toMatchObject(error);
+    expect(() => new Connection(both)).toThrow(expect.objectContaining(error) as Error);
+    await expect((await connect(options)).platen.createSession({ productKey: 'a', handshakeCode: 'CONTOSO-shop' })).rejects.toMatchObject(error);
+    expect(sent(asked)).toHaveLength(1);
+  });
+
+  it.each([
+    [{ productKey: ' one;two\n' }, { productKey: 'one;two' }],
+    [{ handshakeCode: 'CONTOSO-shop' }, { handshakeCode: 'CONTOSO-shop' }],
+    [{ productKey: 'one', handshakeCode: ' ' }, { productKey: 'one' }],
+    [{ productKey: '', handshakeCode: '' }, {}],
+  ])('sends %o', async (given, want) => {
+    const { options, asked } = browser(trusted);
+    await connect({ ...options, ...given });
+    expect(sent(asked)).toEqual([{ bearer: true, client: expect.stringMatching(clientForm) as string, ...want }]);
+  });
+
+  it('names the browser by what it keeps, the same at every sign-in', async () => {
+    const kept = storage();
+    const { options, asked } = browser(trusted);
+    await connect(options);
+    await connect(options);
+    const [first, second] = sent(asked).map((b) => b['client']);
+    expect(first).toBe(second);
+    expect([...kept]).toEqual([['platen.client', first]]);
+    kept.set('platen.client', 'not a name');
+    await connect(options);
+    expect(sent(asked)[2]!['client']).toMatch(clientForm);
+    expect(kept.get('platen.client')).toBe(sent(asked)[2]!['client']);
+  });
+
+  it('names the browser for as long as the page where nothing is kept', async () => {
+    vi.stubGlobal('localStorage', { getItem: () => { throw new Error('SecurityError'); }, setItem: () => { throw new Error('SecurityError'); } });
+    const { options, asked } = browser(trusted);
+    await connect(options);
+    await connect(options);
+    const names = sent(asked).map((b) => b['client']);
+    expect(names[0]).toMatch(clientForm);
+    expect(new Set(names).size).toBe(1);
+  });
+
+  it('names no browser to the service that the page came from', async () => {
+    const { options, asked } = browser(trusted, 'granted', `${base}/page`);
+    await connect(options);
+    expect(sent(asked)).toEqual([{ bearer: true }]);
+  });
+
+  it('can be read', async () => {
+    const { options } = browser({ ...trusted, 'POST /sessions': () => ({ ...session, license, token: 'secret-token' }) });
+    const connection = await connect(options);
+    expect(connection.license).toEqual(license);
+    expect(connection.now).toMatchObject({ state: 'ready', session: { license } });
+    const { options: none } = browser(allowed);
+    expect((await connect(none)).license).toBeUndefined();
+  });
+
+  it.each([['license-missing', 403], ['license-expired', 403], ['license-seats-taken', 403], ['handshake-unknown', 403], ['tracking-offline', 503]])('says that %s lets the page not in', async (code, status) => {
+    const { options } = browser({ ...trusted, 'POST /sessions': refusal(status, code, { detail: 'At the gateway Office.', next: 'Renew it.' }) });
+    const connection = await connect(options);
+    expect(connection.now).toMatchObject({ state: 'not-licensed', error: { name: 'ProblemError', code, title: 'No.', detail: 'At the gateway Office.', next: 'Renew it.' } });
+    expect(connection.license).toBeUndefined();
+    const { options: asking } = browser({ ...allowed, 'POST /sessions': refusal(status, code, { detail: 'At the gateway Office.' }) });
+    await expect((await connect(asking)).signIn({ code: 'AAAAAAAA' })).rejects.toMatchObject({ code, detail: 'At the gateway Office.' });
+  });
+
+  it('takes another session where a tab has kept one of another licence', async () => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal('sessionStorage', { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => kept.set(k, v), removeItem: (k: string) => kept.delete(k) });
+    const { options, asked } = browser(trusted);
+    const keep = { ...options, keep: 'session' as const };
+    await connect({ ...keep, productKey: 'old' });
+    await connect({ ...keep, productKey: 'old' });
+    expect(sent(asked)).toHaveLength(1);
+    await connect({ ...keep, productKey: 'new' });
+    expect(sent(asked).map((b) => b['productKey'])).toEqual(['old', 'new']);
   });
 });
 

@@ -115,6 +115,7 @@ export const de: Record<keyof typeof en, string> = {
   'admin.permissions': 'Alle dürfen alle, bis es anders bestimmt ist',
   'admin.origins': 'Andere Webseiten, die hier scannen dürfen',
   'admin.tokens': 'Für Programme und Maschinen',
+  'admin.licences': 'Was hier benutzt werden darf, von wem, und wie viel noch übrig ist',
 
   'people.title': 'Personen',
   'people.add': 'Person hinzufügen',

@@ -113,6 +113,7 @@ export const en = {
   'admin.permissions': 'All may use all, until you say otherwise',
   'admin.origins': 'Other web pages that may scan here',
   'admin.tokens': 'For programs and machines',
+  'admin.licences': 'What may be used here, by whom, and how much is left',
 
   'people.title': 'People',
   'people.add': 'Add a person',

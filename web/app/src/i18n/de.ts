@@ -26,6 +26,7 @@ export const de: Record<Key, string> = {
   'menu.scanners': 'Scanner',
   'menu.documents': 'Dokumente',
   'menu.connect': 'Handy verbinden',
+  'menu.licences': 'Lizenzen',
   'menu.left-handed': 'Tasten für die linke Hand',
   'menu.language': 'Sprache',
   'menu.sign-out': 'Abmelden',
@@ -169,6 +170,8 @@ export const de: Record<Key, string> = {
 
   'live.title': 'Scannt',
   'live.tab': '({count}) Scannt',
+  'live.import': 'Seiten einer PDF-Datei',
+  'live.importing': 'Die PDF-Datei wird gelesen…',
   'live.sending': 'Startet…',
   'live.starting': 'Der Scanner startet…',
   'live.warming': 'Die Lampe wärmt auf. Die erste Seite kann 20 Sekunden dauern.',
@@ -192,6 +195,7 @@ export const de: Record<Key, string> = {
   'live.pill': 'Scannt · Seite {n}',
   'live.pill.stopped': 'Scan wartet · Seite {n}',
   'live.pill.starting': 'Scan startet',
+  'live.pill.import': 'Seiten einer PDF-Datei · Seite {n}',
   'live.pill.held': 'Scan wartet auf Sie',
 
   'stop.show': 'Was tun?',
@@ -205,8 +209,10 @@ export const de: Record<Key, string> = {
 
   'ended.aborted': 'Der Scan hat nicht geklappt',
   'ended.aborted.text': 'Es wurde keine Seite gescannt.',
+  'ended.import': 'Aus der PDF-Datei wurde keine Seite',
   'ended.canceled': 'Abgebrochen. Nichts wurde behalten.',
   'ended.partial': '{count, plural, one {Der Scan endete vorzeitig. 1 Seite ist da.} other {Der Scan endete vorzeitig. # Seiten sind da.}}',
+  'ended.license': '{count, plural, one {Die Lizenz hat diesen Scan beendet. 1 Seite ist da.} other {Die Lizenz hat diesen Scan beendet. # Seiten sind da.}}',
   'ended.other': 'Anderer Scanner',
   'ended.gone': 'Diesen Scan gibt es nicht mehr',
   'ended.gone.text': 'Seine Seiten wurden gelöscht, oder ihre Zeit war um.',
@@ -321,6 +327,12 @@ export const de: Record<Key, string> = {
   'docs.more': 'Mehr zeigen',
   'docs.scan': 'Scannen',
   'docs.scanning': 'Scannt gerade',
+
+  'module.import': 'PDF-Datei importieren',
+  'module.text': 'Text erkennen',
+  'module.split': 'An Barcodes trennen',
+  'module.not-installed': 'Noch nicht installiert',
+  'module.not-licensed': 'Nicht in der Lizenz',
 
   'menu.admin': 'Verwaltung',
   'account.title': 'Konto',

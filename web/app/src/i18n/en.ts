@@ -26,6 +26,7 @@ export const en = {
   'menu.scanners': 'Scanners',
   'menu.documents': 'Documents',
   'menu.connect': 'Connect a phone',
+  'menu.licences': 'Licences',
   'menu.left-handed': 'Buttons for the left hand',
   'menu.language': 'Language',
   'menu.sign-out': 'Sign out',
@@ -176,6 +177,8 @@ export const en = {
   // Live
   'live.title': 'Scanning',
   'live.tab': '({count}) Scanning',
+  'live.import': 'Pages of a PDF',
+  'live.importing': 'Reading the PDF…',
   'live.sending': 'Starting…',
   'live.starting': 'Starting the scanner…',
   'live.warming': 'Warming the lamp. The first page can take 20 seconds.',
@@ -199,6 +202,7 @@ export const en = {
   'live.pill': 'Scanning · page {n}',
   'live.pill.stopped': 'Scan is waiting · page {n}',
   'live.pill.starting': 'Scan is starting',
+  'live.pill.import': 'Pages of a PDF · page {n}',
   'live.pill.held': 'Scan waits for you',
 
   // Stopped
@@ -214,8 +218,10 @@ export const en = {
   // How it ended
   'ended.aborted': 'The scan did not work',
   'ended.aborted.text': 'No page was scanned.',
+  'ended.import': 'No page came of the PDF',
   'ended.canceled': 'Canceled. Nothing was kept.',
   'ended.partial': '{count, plural, one {The scan ended early. 1 page is kept.} other {The scan ended early. # pages are kept.}}',
+  'ended.license': '{count, plural, one {The licence ended this scan. 1 page is here.} other {The licence ended this scan. # pages are here.}}',
   'ended.other': 'Other scanner',
   'ended.gone': 'This scan is no longer there',
   'ended.gone.text': 'Its pages were deleted, or their time was up.',
@@ -334,6 +340,13 @@ export const en = {
   'docs.more': 'Show more',
   'docs.scan': 'Scan',
   'docs.scanning': 'Scanning now',
+
+  // Modules: what can be done beyond scanning
+  'module.import': 'Import a PDF',
+  'module.text': 'Read text',
+  'module.split': 'Split at barcodes',
+  'module.not-installed': 'Not installed yet',
+  'module.not-licensed': 'Not in the licence',
 
   // Account and administration
   'menu.admin': 'Administration',

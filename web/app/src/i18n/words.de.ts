@@ -1,3 +1,4 @@
+import { licences } from './licences.de.js';
 import type { ProblemWords, ReasonWords } from './words.js';
 
 /** What each problem code of proto/problem/codes.go means to a person. */
@@ -385,6 +386,7 @@ export const problems: Record<string, ProblemWords> = {
     what: 'Dieses Zertifikat und dieser Schlüssel sind nicht brauchbar.',
     next: 'Der Hinweis unten sagt, warum. Andere Dateien wählen.',
   },
+  ...licences,
 };
 
 /** What each reason of proto/scan/reason.go means to a person. */
@@ -488,5 +490,10 @@ export const reasons: Record<string, ReasonWords> = {
     short: 'wartet auf die Person, der er gehört',
     what: 'Der Scan wartet, bis die Person am Scanner steht, der er gehört.',
     next: 'Den Code am Scanner scannen, oder den Code des Scans dort eingeben.',
+  },
+  'license': {
+    short: 'Lizenz verbraucht',
+    what: 'Die Lizenz dieses Scans ist verbraucht oder abgelaufen.',
+    next: 'Alle gescannten Seiten lassen sich speichern. Vor dem Rest einen Administrator fragen.',
   },
 };

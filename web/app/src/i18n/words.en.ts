@@ -1,3 +1,4 @@
+import { licences } from './licences.en.js';
 import type { ProblemWords, ReasonWords } from './words.js';
 
 /** What each problem code of proto/problem/codes.go means to a person. */
@@ -385,6 +386,7 @@ export const problems: Record<string, ProblemWords> = {
     what: 'This certificate and key cannot be used.',
     next: 'What is said below tells why. Choose other files.',
   },
+  ...licences,
 };
 
 /** What each reason of proto/scan/reason.go means to a person. */
@@ -488,5 +490,10 @@ export const reasons: Record<string, ReasonWords> = {
     short: 'waiting for its owner',
     what: 'The scan waits until its owner stands at the scanner.',
     next: 'Scan the code at the scanner, or type the scan’s code there.',
+  },
+  'license': {
+    short: 'licence used up',
+    what: 'The licence of this scan is used up or has ended.',
+    next: 'All pages that were scanned can be saved. Ask an administrator before you scan the rest.',
   },
 };

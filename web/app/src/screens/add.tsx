@@ -9,6 +9,10 @@ import { MenuRow } from '../ui/menu.js';
 import { Sheet } from '../ui/sheet.js';
 import { useLoad } from '../ui/use.js';
 import { navigate } from '../router.js';
+import { useEffect, useState } from 'preact/hooks';
+import { noScanner, useImport } from '../store/importers.js';
+import { usable, useModules } from '../store/modules.js';
+import { ImportSheet } from './import.js';
 import { repeatLast } from './again.js';
 
 /** The job that made the document's last page: its scanner and settings are those for more pages. */
@@ -35,21 +39,27 @@ export function AddSheet({ open, onClose, document }: { open: boolean; onClose: 
 function OpenAdd({ onClose, document }: { onClose: () => void; document: Document }) {
   const { value: job, error } = useLastJob(document);
   const remembered = lastScan();
-  const scanner = job?.scanner ?? (remembered?.scanner.slice(0, 16) === document.id.slice(0, 16) ? remembered.scanner : undefined);
+  const imports = useImport(job?.scanner);
+  const scanner = (!imports && job?.scanner) || (remembered?.scanner.slice(0, 16) === document.id.slice(0, 16) ? remembered.scanner : undefined);
   const capabilities = useLoad((signal) => (scanner ? platen.capabilities(scanner, signal) : Promise.resolve(undefined)), [scanner]);
-  const base: Settings = job?.settings ?? remembered?.settings ?? {};
+  useEffect(() => noScanner(scanner ?? '', capabilities.error), [capabilities.error]);
+  const base: Settings = (!imports && job?.settings) || remembered?.settings || {};
   const sources: SourceCapabilities[] = capabilities.value?.sources ?? [];
   const start = (source: 'platen' | 'adf' | 'adf-duplex') => (): void => {
     const { settings } = adjust(capabilities.value!, { ...base, source, pages: source === 'platen' ? 1 : 0 });
     navigate(location.pathname, { replace: true });
     void repeatLast(scanner!, settings, document.id);
   };
+  const pdf = useModules(document.node).get('pdf-rasterizer');
+  const [importing, setImporting] = useState(false);
+  if (importing && pdf) return <ImportSheet node={document.node} module={pdf} document={document.id} onClose={onClose} />;
   const has = (s: string): boolean => sources.some((x) => x.source === s);
   return (
     <Sheet open onClose={onClose} title={t('doc.add.title')} rows>
       {has('platen') && <MenuRow icon="next-sheet" label={t('doc.add.glass')} onClick={start('platen')} />}
       {has('adf') && <MenuRow icon="feeder" label={t('doc.add.feeder')} onClick={start('adf')} />}
       {has('adf-duplex') && <MenuRow icon="both-sides" label={t('doc.add.feeder-both')} onClick={start('adf-duplex')} />}
+      {usable(pdf) && <MenuRow icon="file-text" label={t('live.import')} onClick={() => setImporting(true)} />}
       {!capabilities.value && !capabilities.error && !error && <Skeletons />}
       {(error ?? capabilities.error) !== undefined && <div style={{ padding: '8px 16px' }}><ProblemNote error={error ?? capabilities.error} /></div>}
     </Sheet>

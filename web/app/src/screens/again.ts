@@ -1,5 +1,5 @@
 import type { Settings } from '@platen/sdk';
-import { explain } from '../i18n/words.js';
+import { sentence } from '../i18n/words.js';
 import { navigate } from '../router.js';
 import { defaultName, lastScan } from '../scan/remember.js';
 import { ScanIntent } from '../scan/start.js';
@@ -17,8 +17,7 @@ async function start(scanner: string, settings: Settings, document: string | und
   try {
     await new ScanIntent(scanner, () => ({ settings, ...(document ? { document } : { name: defaultName() }) })).start();
   } catch (error) {
-    const { what, next } = explain(error);
-    showToast(`${what} ${next}`);
+    showToast(sentence(error));
     if (!document) navigate(`/scanners/${scanner}`, { replace: true });
   }
 }

@@ -1,4 +1,4 @@
-import { ended, ProblemError, type Document, type Reason } from '@platen/sdk';
+import { ended, ProblemError, type Document, type ModuleState, type Reason } from '@platen/sdk';
 import { useEffect, useId, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
@@ -8,11 +8,13 @@ import { useDocument, type OpenDocument } from '../document/use.js';
 import { navigate, useRoute, useSheet } from '../router.js';
 import { live } from '../store/live.js';
 import { tab } from '../store/memory.js';
+import { missing, offered, useModules } from '../store/modules.js';
 import { useStore } from '../store/store.js';
 import { Banner, Empty, ProblemNote, ProblemScreen, useAfter } from '../ui/bits.js';
 import { Button, IconButton, Tool } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
-import { Icon } from '../ui/icon.js';
+import { Icon, type IconName } from '../ui/icon.js';
+import { lazy } from '../ui/lazy.js';
 import { MenuRow } from '../ui/menu.js';
 import { SealedLine } from '../ui/sealed.js';
 import { Sheet } from '../ui/sheet.js';
@@ -66,6 +68,11 @@ function Grid({ open, page, broad }: { open: OpenDocument; page: PageKey | undef
   const bin = useSheet('removed');
   const rename = useSheet('rename');
   const erase = useSheet('delete');
+  const text = useSheet('text');
+  const split = useSheet('split');
+  const modules = useModules(document.node);
+  const ocr = modules.get('ocr');
+  const barcode = modules.get('barcode');
   const job = useStore(live);
   const running = job?.job && job.job.document === document.id && !ended(job.job.state) ? job.job : undefined;
   const [partial, dismiss] = usePartial(document);
@@ -149,13 +156,15 @@ function Grid({ open, page, broad }: { open: OpenDocument; page: PageKey | undef
       }} />}
       menu={<>
         <MenuRow icon="pencil" label={t('doc.rename')} onClick={() => navigate('#rename', { replace: true, sheet: true })} />
+        <ModuleRow icon="file-text" module={ocr} sheet="text" label={t('module.text')} disabled={pages.length === 0} />
+        <ModuleRow icon="files" module={barcode} sheet="split" label={t('module.split')} disabled={pages.length === 0 || running !== undefined} />
         {removed.length > 0 && <MenuRow icon="undo-2" label={t('doc.removed-pages', { count: removed.length })} onClick={() => navigate('#removed', { replace: true, sheet: true })} />}
         <MenuRow icon="trash-2" label={t('doc.delete')} danger onClick={() => navigate('#delete', { replace: true, sheet: true })} />
       </>}
       bar={bar}
     >
       {partial && (
-        <Banner icon="triangle-alert" tone="warn" title={t('ended.partial', { count: partial.pages })} close={<IconButton icon="x" label={t('close')} onClick={dismiss} />}>
+        <Banner icon="triangle-alert" tone="warn" title={t(partial.why === 'partial-license' ? 'ended.license' : 'ended.partial', { count: partial.pages })} close={<IconButton icon="x" label={t('close')} onClick={dismiss} />}>
           <p>{`${reason(partial.why).what} ${reason(partial.why).next}`}</p>
         </Banner>
       )}
@@ -197,9 +206,21 @@ function Grid({ open, page, broad }: { open: OpenDocument; page: PageKey | undef
         }} />
       <RemovedSheet open={bin.open} onClose={bin.hide} doc={open} />
       <RenameSheet open={rename.open} onClose={rename.hide} name={document.name} onRename={(name) => editor!.rename(name)} />
+      {text.open && ocr && <TextSheet doc={open} module={ocr} onClose={text.hide} />}
+      {split.open && barcode && <SplitSheet doc={open} module={barcode} onClose={split.hide} />}
       <EraseSheet open={erase.open} onClose={erase.hide} id={document.id} name={document.name} count={pages.length} />
     </Screen>
   );
+}
+
+const TextSheet = lazy(() => import('../modules/index.js').then((m) => m.TextSheet), true);
+const SplitSheet = lazy(() => import('../modules/index.js').then((m) => m.SplitSheet), true);
+
+/** What a module can do with the document, where its computer has it. */
+function ModuleRow({ icon, module, sheet, label, disabled }: { icon: IconName; module: ModuleState | undefined; sheet: string; label: string; disabled: boolean }) {
+  if (!offered(module) || disabled) return null;
+  const lack = missing(module);
+  return <MenuRow icon={icon} label={label} {...(lack ? { note: t(lack) } : {})} onClick={() => navigate(`#${sheet}`, { replace: true, sheet: true })} />;
 }
 
 /** How the last scan into this document ended, if it ended early and nobody asked for that. */

@@ -6,7 +6,7 @@ import type { Seal } from '../seal.js';
 import { useSeal } from '../store/origins.js';
 import { isDirect } from '../store/roads.js';
 
-export type FileFormat = ContentFormat | 'jpeg' | 'png';
+export type FileFormat = Exclude<ContentFormat, 'txt'> | 'jpeg' | 'png';
 
 /** Larger files are saved by the browser straight from the service, not held here. */
 const largest = 64 << 20;

@@ -6,6 +6,7 @@ import { explain, reason } from '../i18n/words.js';
 import { isHeld } from '../hold/held.js';
 import { Waiting } from '../hold/waiting.js';
 import { navigate, useSheet } from '../router.js';
+import { isScanner, noScanner, useImport } from '../store/importers.js';
 import { ask, finished, followJob, growing, live, type Live } from '../store/live.js';
 import { useStore } from '../store/store.js';
 import { Empty, ProblemScreen, useAfter } from '../ui/bits.js';
@@ -52,13 +53,15 @@ function Running({ mine, scanner }: { mine: Live | undefined; scanner: Scanner |
   const shown = now ?? finished(pages).at(-1);
   const job = mine?.job;
   const stopped = job?.state === 'processing-stopped' && mine?.asked === undefined;
+  const imports = useImport(job?.scanner);
+  const up = job && !imports ? `/scanners/${job.scanner}` : '/';
   return (
     <Screen
-      title={scanner?.name ?? t('live.title')}
-      up={job ? `/scanners/${job.scanner}` : '/'}
-      onBack={() => navigate(job ? `/scanners/${job.scanner}` : '/', { replace: true })}
+      title={scanner?.name ?? t(imports ? 'live.import' : 'live.title')}
+      up={up}
+      onBack={() => navigate(up, { replace: true })}
       class="live-screen"
-      menu={job && <MenuRow icon="info" label={t('live.details')} onClick={() => navigate(`${location.pathname}#details`, { replace: true, sheet: true })} />}
+      menu={job && !imports && <MenuRow icon="info" label={t('live.details')} onClick={() => navigate(`${location.pathname}#details`, { replace: true, sheet: true })} />}
       bar={<StopBar mine={mine} />}
     >
       {job && isHeld(job) ? <Waiting job={job} scanner={scanner} /> : <>
@@ -109,6 +112,7 @@ function StatusLine({ mine }: { mine: Live | undefined }) {
   const page = growing(pages);
   const done = finished(pages).length;
   const rate = useRate(pages);
+  const imports = useImport(job?.scanner);
   if (job?.state === 'pending' || job?.state === 'pending-held') {
     return <p class="status-line" role="status">{t('live.waiting', { count: job.position ?? 1 })}</p>;
   }
@@ -121,6 +125,7 @@ function StatusLine({ mine }: { mine: Live | undefined }) {
       </div>
     );
   }
+  if (imports) return <p class="status-line" role="status">{t('live.importing')}</p>;
   return <p class="status-line" role="status">{t(silent ? 'live.no-answer' : warming ? 'live.warming' : 'live.starting')}</p>;
 }
 
@@ -214,20 +219,25 @@ function useEnd(mine: Live | undefined): void {
 function EndedEmpty({ job }: { job: Job }) {
   const why = job.reasons?.[0];
   const canceled = job.state === 'canceled';
+  const imports = useImport(job.scanner);
+  const up = imports ? '/' : `/scanners/${job.scanner}`;
   useEffect(() => {
     if (!canceled) return;
     showToast(t('ended.canceled'));
-    navigate(`/scanners/${job.scanner}`, { replace: true });
+    navigate(up, { replace: true });
   }, [canceled]);
   if (canceled) return null;
   const words = why ? reason(why) : undefined;
+  const title = t(imports ? 'ended.import' : 'ended.aborted');
   return (
-    <Screen title={t('ended.aborted')} heading={<span class="for-readers">{t('ended.aborted')}</span>} up={`/scanners/${job.scanner}`} onBack={() => navigate(`/scanners/${job.scanner}`, { replace: true })}
+    <Screen title={title} heading={<span class="for-readers">{title}</span>} up={up} onBack={() => navigate(up, { replace: true })}
       bar={<Bar id="ended">
-        <Button onClick={() => navigate('/scanners', { replace: true })}>{t('ended.other')}</Button>
-        <Button kind="primary" class="primary-place" onClick={() => void repeatLast(job.scanner, job.settings)}>{t('again')}</Button>
+        {imports ? <Button kind="primary" class="primary-place" onClick={() => navigate('/', { replace: true })}>{t('route.home')}</Button> : <>
+          <Button onClick={() => navigate('/scanners', { replace: true })}>{t('ended.other')}</Button>
+          <Button kind="primary" class="primary-place" onClick={() => void repeatLast(job.scanner, job.settings)}>{t('again')}</Button>
+        </>}
       </Bar>}>
-      <Empty icon={job.state === 'completed' ? 'circle-check' : 'circle-alert'} title={t('ended.aborted')}>
+      <Empty icon={job.state === 'completed' ? 'circle-check' : 'circle-alert'} title={title}>
         {words ? `${words.what} ${words.next}` : t('ended.aborted.text')}
       </Empty>
     </Screen>
@@ -270,7 +280,10 @@ function useScanner(id: string | undefined): Scanner | undefined {
   useEffect(() => {
     if (!id) return;
     const stop = new AbortController();
-    platen.scanner(id, stop.signal).then(set, () => {});
+    platen.scanner(id, stop.signal).then((found) => {
+      set(found);
+      isScanner(id);
+    }, (error: unknown) => noScanner(id, error));
     return () => stop.abort();
   }, [id]);
   return scanner;

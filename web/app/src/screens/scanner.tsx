@@ -22,6 +22,7 @@ import { MenuRow } from '../ui/menu.js';
 import { PageImage } from '../ui/page-image.js';
 import { RoadLine } from '../ui/road.js';
 import { useLoad } from '../ui/use.js';
+import { ImportRow } from './import.js';
 import { Sending } from './live.js';
 import { lastScanner } from './scanners.js';
 import { SettingsSheet } from './settings.js';
@@ -141,6 +142,7 @@ export function ScannerScreen({ id }: { id: string }) {
             const status = await Promise.race([askStatus(), new Promise<undefined>((resolve) => setTimeout(resolve, 1500))]);
             return presets(capabilities.value, status ?? scanner!.status, lastSettings(id)?.source).find((p) => p.id === preset.id)?.settings ?? preset.settings;
           })} onSettings={sheet.show} />
+          {scanner && !(scanner.may && !scanner.may.includes('scan')) && <ImportRow node={scanner.node} />}
           {scanner?.hold && <KioskCode scanner={id} />}
           {scanner && configures && manage.open && <ManageSheet scanner={scanner} onClose={manage.hide} onChange={setScanner} />}
           {scanner && capabilities.value && (

@@ -12,6 +12,7 @@ import { Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { Joining } from '../ui/joining.js';
 import { useLoad } from '../ui/use.js';
+import { ImportRow } from './import.js';
 import { navigate } from '../router.js';
 
 export const lastScanner = 'scanner';
@@ -88,6 +89,7 @@ export function ScannerList({ list, error, reload }: ReturnType<typeof useScanne
           <ul class="card list">{others.map((s) => <li key={s.id}><ScannerRow scanner={s} /></li>)}</ul>
         </section>
       )}
+      {list && !gateway && <ImportRow />}
       {list?.looking && items.length > 0 && <p class="label quiet">{t('scanners.looking')}</p>}
       {list?.incomplete?.map((absent) => (
         <Banner key={absent.node} icon="wifi-off" tone="warn" title={t('scanners.absent', { name: absent.name, time: moment(absent.since) })} />

@@ -9,7 +9,7 @@ export const files = {
   local: ['[tls] LocalCertificate', '[tls] LocalKey'],
   external: ['[tls] ExternalCertificate', '[tls] ExternalKey'],
 };
-export const host = { node: ['External', 'Address', 'HTTPSPort', 'AllowPlainHTTP'], gateway: ['PublicAddress', 'Port', 'HTTPPort', 'AllowPlainHTTP'] };
+export const host = { node: ['External', 'Address', 'HTTPSPort', 'AllowPlainHTTP'], gateway: ['PublicAddress', 'Port', 'HTTPPort', 'AllowPlainHTTP'], tracking: ['Port'] };
 export const acme = ['Names', 'Agree', 'Email', 'Challenge', 'DNSHook', 'Directory', 'Root'].map((key) => `[acme] ${key}`);
 
 /** Other devices: host, firewall, domain and certificate. */

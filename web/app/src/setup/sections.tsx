@@ -27,14 +27,25 @@ interface SectionsProps {
 }
 
 const origins = 'Access-Control-Allow-Origin';
-const here = { node: ['TrustLoopback', 'HTTPPort'], gateway: [] };
+const here = { node: ['TrustLoopback', 'HTTPPort'], gateway: [], tracking: [] };
+const licence = ['Vendors', 'ProductKey', 'HandshakeCode', 'Servers'].map((key) => `[license] ${key}`);
+const standby = ['Standby', 'Main'].map((key) => `[tracking] ${key}`);
+const alerts = ['SMTP', 'Security', 'From', 'User', 'Password'].map((key) => `[alerts] ${key}`);
 const page = ['EnableWebSetup', 'SetupHTTPPort', 'SetupHTTPSPort'];
 const oidc = (setup: Setup): string[] => setup.settings.map((s) => s.key).filter((key) => key.startsWith('[oidc] '));
 
-function sectionsOf({ setup, changes, reload }: SectionsProps): Section[] {
+/** What a licence tracking server has nothing of. */
+const ofScanning: Key[] = ['local', 'nearby'];
+
+function sectionsOf(props: SectionsProps): Section[] {
+  return allSections(props).filter((s) => props.setup.role !== 'tracking' || !ofScanning.includes(s.key));
+}
+
+function allSections({ setup, changes, reload }: SectionsProps): Section[] {
   const allowed = settingValue(setup, origins);
+  const mode = setup.licence ?? 'open';
   const outside = addressOf(setup, setup.role === 'node' ? 'HTTPSPort' : 'Port');
-  const placed = [origins, ...here[setup.role], ...host[setup.role], 'Names', 'MaxRole', ...page, ...files.local, ...files.external, ...acme, ...escl, ...bonjour, ...finding, ...oidc(setup), '[log] LogLevel']
+  const placed = [origins, ...here[setup.role], ...host[setup.role], 'Names', 'MaxRole', ...page, ...files.local, ...files.external, ...acme, ...escl, ...bonjour, ...finding, ...oidc(setup), ...licence, ...standby, ...alerts, '[log] LogLevel']
     .map((key) => findSetting(setup, key)?.key);
   const rest = setup.settings.map((s) => s.key).filter((key) => !placed.includes(key));
   return [
@@ -60,7 +71,19 @@ function sectionsOf({ setup, changes, reload }: SectionsProps): Section[] {
     { key: 'external', sum: outside ? t('external.on', { address: outside }) : t('external.off'), body: () => <External setup={setup} onDone={reload} /> },
     { key: 'nearby', sum: nearbySum(setup), body: () => <Nearby setup={setup} /> },
     ...(setup.role === 'node' ? [{ key: 'gateway' as const, sum: gatewaySum(setup), body: () => <Gateway setup={setup} onDone={reload} /> }] : []),
-    { key: 'licence', sum: t('licence.free'), body: () => <p>{t('licence.free.text')}</p> },
+    {
+      key: 'licence',
+      sum: t(`licence.${mode}`),
+      body: () => (
+        <>
+          <p>{t(`licence.${mode}.text`)}</p>
+          <Onward to="/licences" icon="key-round" label={t('licence.onward')} />
+          <Group title={t('licence.settings')} name="licence"><Settings setup={setup} keys={licence} /></Group>
+          {setup.role === 'tracking' && <Group title={t('licence.standby')} name="standby"><Settings setup={setup} keys={standby} /></Group>}
+          {setup.role !== 'node' && <Group title={t('licence.mail')} name="alerts"><Settings setup={setup} keys={alerts} /></Group>}
+        </>
+      ),
+    },
     {
       key: 'people',
       sum: t('people.sum'),
@@ -121,7 +144,7 @@ function Folded({ name, sum, body }: Omit<Section, 'key'> & { name: Key }) {
 }
 
 function Tabs({ sections }: { sections: Section[] }) {
-  const [tab, setTab] = useState<Key>('local');
+  const [tab, setTab] = useState(sections[0]!.key);
   const list = useRef<HTMLDivElement>(null);
   const shown = sections.find((s) => s.key === tab) ?? sections[0]!;
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -148,6 +171,6 @@ function Tabs({ sections }: { sections: Section[] }) {
 }
 
 /** A way on into the app. */
-function Onward({ to, icon, label }: { to: string; icon: 'globe' | 'users-round'; label: string }) {
+function Onward({ to, icon, label }: { to: string; icon: 'globe' | 'key-round' | 'users-round'; label: string }) {
   return <Link to={to} class="row card"><Icon name={icon} /><span class="text head">{label}</span><Icon name="chevron-right" /></Link>;
 }

@@ -84,13 +84,15 @@ function SettingField({ setup, setting, value }: { setup: Setup; setting: SetupS
   );
 }
 
+const secrets = ['[oidc] ClientSecret', '[alerts] Password'];
+
 function Input({ id, setting: { key, source, unit }, value, onEdit }: { id: string; setting: SetupSetting; value: string; onEdit: (to: string) => void }) {
   const rest = {
     id, name: key, value, disabled: source === 'environment', autocomplete: 'off', autocapitalize: 'off' as const, spellcheck: false,
     onInput: (event: { currentTarget: HTMLInputElement }) => onEdit(event.currentTarget.value),
   };
   // Its value is never answered.
-  if (key === '[oidc] ClientSecret') return <input type="password" {...rest} placeholder={source === 'default' ? '' : t('secret.set')} />;
+  if (secrets.includes(key)) return <input type="password" {...rest} placeholder={source === 'default' ? '' : t('secret.set')} />;
   return <input type="text" {...rest} inputMode={unit === 'port' ? 'numeric' : 'text'} />;
 }
 

@@ -24,7 +24,7 @@ export function Status({ setup, onChange }: { setup: Setup; onChange: () => void
   };
   const keep = (): void => void act(() => api.change({ values: { [levelKey]: log.level } }), t('log.kept', { level: log.level })).then(onChange);
   const facts = [
-    role === 'gateway' ? t('nodes', { count: setup.nodes ?? 0 }) : t('scanners', { count: setup.scanners ?? 0 }),
+    ...(role === 'gateway' ? [t('nodes', { count: setup.nodes ?? 0 })] : role === 'node' ? [t('scanners', { count: setup.scanners ?? 0 })] : []),
     ...(role === 'node' ? [t('queue', { count: setup.queue ?? 0 })] : []),
     ...(setup.disk === undefined ? [] : [t('disk', { size: bytes(setup.disk) })]),
   ];

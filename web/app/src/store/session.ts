@@ -38,6 +38,12 @@ export function behindGateway(): boolean {
   return now.state === 'in' && now.service.role === 'gateway';
 }
 
+/** Reports whether this is a licence tracking server by itself: an end without scanners. */
+export function isTracking(): boolean {
+  const now = session.get();
+  return now.state === 'in' && now.service.role === 'tracking';
+}
+
 /** Signs in with a code, a secret, or what a provider or passkey answered: the one act of signing in. */
 export async function signIn(credential: SessionRequest): Promise<void> {
   const own = await platen.createSession({ ...credential, device: deviceName() });

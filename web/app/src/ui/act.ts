@@ -1,4 +1,4 @@
-import { explain } from '../i18n/words.js';
+import { sentence } from '../i18n/words.js';
 import { showToast } from './toast.js';
 
 /** Does what a tap asked for. What goes wrong is said; answers whether it went well. */
@@ -8,8 +8,7 @@ export async function act(run: () => Promise<unknown>, done?: string): Promise<b
     if (done) showToast(done);
     return true;
   } catch (error) {
-    const { what, next } = explain(error);
-    showToast(`${what} ${next}`);
+    showToast(sentence(error));
     return false;
   }
 }

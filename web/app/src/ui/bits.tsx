@@ -56,14 +56,20 @@ export function Banner({ icon, tone = '', title, children, actions, close }: Ban
   );
 }
 
+/** What the service says beyond the words of the code. */
+function Detail({ error }: { error: unknown }) {
+  const { detail, detailed } = explain(error);
+  return detail ? <p class="label quiet" lang="en">{detailed ? detail : t('detail', { detail })}</p> : null;
+}
+
 /** An error in words: what, why, what next; small: its code for support. */
 export function ProblemNote({ error, actions }: { error: unknown; actions?: ComponentChildren }) {
-  const { what, why, next, code, detail } = explain(error);
+  const { what, why, next, code } = explain(error);
   return (
     <div role="alert">
       <Banner icon="circle-alert" tone="bad" title={what} actions={actions}>
         <p>{[why, next].filter(Boolean).join(' ')}</p>
-        {detail && <p class="label quiet" lang="en">{t('detail', { detail })}</p>}
+        <Detail error={error} />
         {code && <p class="caption quiet">{t('support-code', { code })}</p>}
       </Banner>
     </div>
@@ -96,6 +102,7 @@ export function ProblemScreen({ error, onAgain, actions }: { error: unknown; onA
       <Icon name="circle-alert" size={48} />
       <p class="title">{what}</p>
       <p class="quiet">{[why, next].filter(Boolean).join(' ')}</p>
+      <Detail error={error} />
       {code && <p class="caption quiet">{t('support-code', { code })}</p>}
       <div class="actions">
         {onAgain && <Button kind="primary" onClick={onAgain}>{t('again')}</Button>}

@@ -3,7 +3,7 @@ import { useId } from 'preact/hooks';
 import { language, languages, setLanguage, t, type Language } from '../i18n/index.js';
 import { useSheet } from '../router.js';
 import { leftHanded } from '../store/hand.js';
-import { may, session, signOut } from '../store/session.js';
+import { isTracking, may, session, signOut } from '../store/session.js';
 import { useStore } from '../store/store.js';
 import { Switch } from './bits.js';
 import { IconButton, Link } from './button.js';
@@ -12,11 +12,11 @@ import { Sheet } from './sheet.js';
 import { showToast } from './toast.js';
 import { explain } from '../i18n/words.js';
 
-export function MenuRow({ icon, label, onClick, danger }: { icon: IconName; label: string; onClick: () => void; danger?: boolean }) {
+export function MenuRow({ icon, label, note, onClick, danger }: { icon: IconName; label: string; note?: string; onClick: () => void; danger?: boolean }) {
   return (
     <button type="button" class={`row ${danger ? 'danger' : ''}`} onClick={onClick}>
       <Icon name={icon} />
-      <span class="text head">{label}</span>
+      <span class="text"><span class="head">{label}</span>{note && <span class="label quiet">{note}</span>}</span>
     </button>
   );
 }
@@ -50,8 +50,10 @@ export function MenuButton({ children }: { children: ComponentChildren }) {
       <IconButton icon="ellipsis-vertical" label={t('more')} aria-haspopup="dialog" onClick={sheet.show} />
       <Sheet open={sheet.open} onClose={sheet.hide} title={service.name ?? 'Platen'} rows>
         {children}
-        <MenuLink icon="scanner" label={t('menu.scanners')} to="/scanners" />
-        <MenuLink icon="files" label={t('menu.documents')} to="/documents" />
+        {isTracking() ? may('operator') && <MenuLink icon="key-round" label={t('menu.licences')} to="/licences" /> : <>
+          <MenuLink icon="scanner" label={t('menu.scanners')} to="/scanners" />
+          <MenuLink icon="files" label={t('menu.documents')} to="/documents" />
+        </>}
         {may('operator') && <MenuLink icon="smartphone" label={t('menu.connect')} to="/connect" />}
         {may('admin') && <MenuLink icon="users-round" label={t('menu.admin')} to="/admin" />}
         <MenuLink icon="user-round" label={t('account.title')} to="/account" />

@@ -35,7 +35,7 @@ export function Toasts() {
       if (held.current) timer = setTimeout(end, 1000);
       else if (toast.get()?.id === now.id) toast.set(undefined);
     };
-    timer = setTimeout(end, now.action ? 10_000 : 4000);
+    timer = setTimeout(end, now.action ? 10_000 : Math.max(4000, now.text.length * 60)); // long ones take longer to read
     return () => clearTimeout(timer);
   }, [now]);
   const hold = (is: boolean) => () => {

@@ -51,11 +51,17 @@ func Command(host *Host, env []string, args ...string) *exec.Cmd {
 // StartLocal runs local mode on a free port.
 func StartLocal(t testing.TB, env []string, args ...string) *Service {
 	t.Helper()
+	s := StartService(t, append([]string{"PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_HTTPSPORT=0"}, env...), args...)
+	s.URL = s.Await(ReadyLine, StartTimeout)[1]
+	return s
+}
+
+// StartService runs a command that serves, on this machine and a data folder of its own.
+func StartService(t testing.TB, env []string, args ...string) *Service {
+	t.Helper()
 	s := &Service{t: t, Data: t.TempDir()}
-	env = append([]string{"PLATEN_NODE_HTTPPORT=0", "PLATEN_NODE_HTTPSPORT=0"}, env...)
 	s.Run = func() *exec.Cmd { return Command(nil, env, append([]string{"--data", s.Data}, args...)...) }
 	s.Start()
-	s.URL = s.Await(ReadyLine, StartTimeout)[1]
 	return s
 }
 

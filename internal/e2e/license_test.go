@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -377,5 +379,100 @@ func TestTrackingServer(t *testing.T) {
 	rows := ask[api.Usage](admin, http.MethodGet, "/license/usage", nil).Items
 	if len(rows) != 1 || rows[0].Pages != 4 || rows[0].Project != "ACME-front" || rows[0].Clients != 1 {
 		t.Errorf("usage %+v, want four pages of one browser", rows)
+	}
+}
+
+// TestLicencesInTheBrowser is the SDK in a page of the shop, at a node on the same computer.
+func TestLicencesInTheBrowser(t *testing.T) {
+	v := newVendor(t)
+	sites, ca := newShops(t, "shop.example")
+	local := testenv.StartLocal(t, []string{"PLATEN_LICENSE_VENDORS=" + v.pin, "PLATEN_NODE_DRIVERS=virtual", "PLATEN_NODE_ACCESS_CONTROL_ALLOW_ORIGIN=" + sites[0].origin()})
+	id := ask[api.Service](adminOf(t, local), http.MethodGet, "/service", nil).Id
+	here := []string{"--origin", sites[0].origin()}
+	pages := v.issue("page", append(here, "--quantity", "3", "--node", id)...)
+	table := []struct {
+		ProductKey    string `json:"productKey,omitempty"`
+		HandshakeCode string `json:"handshakeCode,omitempty"`
+
+		state, code string
+		pages       int
+		reasons     int
+	}{
+		{state: "not-licensed", code: "license-missing"},
+		{ProductKey: v.issue("server", "--origin", "https://other.example"), state: "not-licensed", code: "license-origin"},
+		{ProductKey: v.issue("server", append(here, "--from", "2025-01-01", "--until", "2025-02-01")...), state: "not-licensed", code: "license-expired"},
+		{ProductKey: v.issue("server", here...), HandshakeCode: "ACME-front", code: "license-both"},
+		{ProductKey: v.issue("server", here...), state: "ready", pages: 2},
+		{ProductKey: pages, state: "ready", pages: 2},
+		{ProductKey: pages, state: "ready", pages: 1, reasons: 1},
+		{ProductKey: pages, state: "ready", code: "license-pages-used"},
+	}
+	terms, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := result[struct {
+		Found []struct {
+			State, Code, Title, Detail, Next, Kind string
+			Pages, Bytes                           int
+			Reasons                                []string
+		}
+	}](t, newPhone(t, nil, ca).start("licensed.mjs", "--page", sites[0].origin()+"/", "--base", local.URL, "--terms", string(terms), "--pages", "2"), 2*time.Minute)
+	for i, want := range table {
+		f := got.Found[i]
+		if f.State != want.state || f.Code != want.code || f.Pages != want.pages || len(f.Reasons) != want.reasons || (f.Pages > 0) != (f.Bytes > 1000) {
+			t.Errorf("row %d: %+v, want %+v", i, f, want)
+		}
+		if f.Code != "" && (f.Title == "" || f.Next == "") {
+			t.Errorf("row %d: %s without words", i, f.Code)
+		}
+	}
+}
+
+// TestTrackingPage is the page of a licence tracking server on a phone.
+func TestTrackingPage(t *testing.T) {
+	v := newVendor(t)
+	o := newLicensed(t, v)
+	pin := pinOf(t, o.Gateway)
+	p := newPhone(t, nil, "")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	admin := p.startWith("tracking.mjs", r, "--url", pairingLink(t, o.Gateway, api.RoleAdmin), "--locale", "en-GB", "--shots", os.Getenv("PLATEN_SHOTS"),
+		"--key", v.issue("browser", "--quantity", "2", "--gateway", pin, "--customer", "Acme Ltd"))
+	admin.Await("^there is the code", time.Minute)
+	page, code := shopAt(t, o.Gateway, api.SessionRequest{HandshakeCode: "ACME-front", Client: browserName})
+	if code != "" {
+		t.Fatal(code)
+	}
+	job, code := page.scan(3)
+	if code != "" || job.Pages != 3 {
+		t.Fatalf("%+v, %s", job, code)
+	}
+	usage := func() int64 {
+		for _, row := range ask[api.Usage](adminOf(t, o.Gateway), http.MethodGet, "/license/usage", nil).Items {
+			if row.Project == "ACME-front" {
+				return row.Pages
+			}
+		}
+		return 0
+	}
+	testenv.Eventually(t, "the pages to be counted", 20*time.Second, func() bool { return usage() == 3 })
+	if _, err := io.WriteString(w, "scanned\n"); err != nil {
+		t.Fatal(err)
+	}
+	got := result[struct {
+		Refused, Code, Usage string
+		Items, Seats         int
+		Faults               []string
+	}](t, admin, time.Minute)
+	if got.Items != 1 || got.Seats != 1 || !strings.Contains(got.Code, "ACME-front") || got.Refused == "" || len(got.Faults) > 0 {
+		t.Errorf("the page shows %+v", got)
+	}
+	if !regexp.MustCompile(`(?s)ACME-front.*\b3\b|\b3\b.*ACME-front`).MatchString(got.Usage) {
+		t.Errorf("the usage has no three pages of ACME-front: %s", got.Usage)
 	}
 }

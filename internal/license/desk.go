@@ -136,7 +136,7 @@ func (d *Desk) find(ctx context.Context, w wish, vendors []string) (Key, Permit,
 		return Key{}, Permit{}, err
 	}
 	if len(keys) == 0 {
-		return Key{}, Permit{}, problem.New(problem.LicenseMissing, "Asked for by this end.")
+		return Key{}, Permit{}, problem.LicenseMissing.Error()
 	}
 	Sort(keys)
 	var best error

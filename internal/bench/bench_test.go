@@ -28,7 +28,7 @@ and ratios of medians are what to read.
 	}{
 		{"scanning", scanning}, {"eSCL", overESCL}, {"streaming", firstByte}, {"relaying", relaying}, {"loss", losing}, {"entries", entering},
 		{"browser", inBrowser}, {"memory", memory}, {"cold start", coldStart},
-		{"discovery", beingFound},
+		{"discovery", beingFound}, {"licences", licences},
 	}
 	ran := 0
 	for _, part := range parts {

@@ -235,24 +235,27 @@ func shellWord(text string) string {
 }
 
 // port is the gateway's one port for browsers and links.
-func (g *gatewayService) port() int {
-	_, port, _ := net.SplitHostPort(g.front.Addr().String())
-	n, _ := strconv.Atoi(port)
-	return n
-}
+func (g *gatewayService) port() int { return portOf(g.front) }
 
 // publicURL is the address that people are given.
 func (g *gatewayService) publicURL() string {
 	cfg := g.cfg.Load().Gateway
-	host := cfg.PublicAddress // with its port
-	if host == "" {
-		host = "localhost"
-		if addresses := lanAddresses(); len(cfg.Names) > 0 {
-			host = cfg.Names[0]
-		} else if len(addresses) > 0 {
-			host = addresses[0].String()
-		}
-		host = net.JoinHostPort(host, strconv.Itoa(g.port()))
+	if cfg.PublicAddress != "" { // with its port
+		return (&url.URL{Scheme: "https", Host: cfg.PublicAddress}).String()
+	}
+	return publicURL(cfg.Names, g.port())
+}
+
+// publicURL is the address at which others reach a service with these names, at best.
+func publicURL(names []string, port int) string {
+	host := "localhost"
+	if addresses := lanAddresses(); len(names) > 0 {
+		host = names[0]
+	} else if len(addresses) > 0 {
+		host = addresses[0].String()
+	}
+	if _, _, err := net.SplitHostPort(host); err != nil { // a name may have the port that leads here
+		host = net.JoinHostPort(host, strconv.Itoa(port))
 	}
 	return (&url.URL{Scheme: "https", Host: host}).String()
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -208,22 +207,7 @@ func (l *ltsService) introduce() error {
 }
 
 // port is the one for browsers, gateways and nodes.
-func (l *ltsService) port() int {
-	_, port, _ := net.SplitHostPort(l.front.Addr().String())
-	n, _ := strconv.Atoi(port)
-	return n
-}
+func (l *ltsService) port() int { return portOf(l.front) }
 
 // publicURL is the address that people are given.
-func (l *ltsService) publicURL() string {
-	host := "localhost"
-	if names, addresses := l.cfg.Load().Tracking.Names, lanAddresses(); len(names) > 0 {
-		host = names[0]
-	} else if len(addresses) > 0 {
-		host = addresses[0].String()
-	}
-	if _, _, err := net.SplitHostPort(host); err != nil { // a name may have the port that leads here
-		host = net.JoinHostPort(host, strconv.Itoa(l.port()))
-	}
-	return (&url.URL{Scheme: "https", Host: host}).String()
-}
+func (l *ltsService) publicURL() string { return publicURL(l.cfg.Load().Tracking.Names, l.port()) }

@@ -270,8 +270,8 @@ func (b *base) landingPage(httpsPort func() int) http.Handler {
 	return landing.Handler(landing.Config{Name: b.name, HTTPSPort: httpsPort, CA: b.ca.CertificatePEM()})
 }
 
-// portOf is the port that a listener has got.
-func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+// portOf is the port that a listener, or who has one, has got.
+func portOf(l interface{ Addr() net.Addr }) int { return l.Addr().(*net.TCPAddr).Port }
 
 // announceCA prints what people compare before they install the CA's certificate.
 func (b *base) announceCA() { b.announce("certificate", identity.Fingerprint(b.ca.Certificate())) }

@@ -60,6 +60,9 @@ func (cmd *gatewayNodesCmd) Run(s *session) error {
 		return err
 	}
 	for _, n := range nodes {
+		if n.Fault != "" {
+			fmt.Fprintf(s.stdout, "%s did not account for pages [%s]: it gets no scans that need a licence. When it is put right: platen gateway reinstate %s\n", n.Name, n.Fault, n.ID)
+		}
 		for _, scanner := range n.Wants {
 			fmt.Fprintf(s.stdout, "%s wants to present a scanner. To let it: platen gateway present %s %s\n", n.Name, n.ID, scanner)
 		}

@@ -50,10 +50,10 @@ export function NodeSheet({ node, onClose, onChange }: NodeSheetProps) {
       <Button kind="primary" data-action="save" disabled={working || Object.keys(edit).length === 0} onClick={() => void run(async () => onChange(await admin.editNode(node.id, edit)), t('doc.saved'))}>{t('save')}</Button>
     </>}>
       <NodeState node={node} />
-      {node.state === 'quarantined' && (
-        <Banner icon="triangle-alert" tone="bad" title={t('nodes.quarantined.title')} actions={
+      {(node.state === 'quarantined' || node.fault) && (
+        <Banner icon="triangle-alert" tone="bad" title={t(node.fault ? 'nodes.fault.title' : 'nodes.quarantined.title')} actions={
           <Button class="small" data-action="reinstate" disabled={working} onClick={() => void run(async () => onChange(await admin.reinstateNode(node.id)), t('nodes.reinstated', { name: node.name }))}>{t('nodes.reinstate')}</Button>
-        }><p>{t('nodes.quarantined.text')}</p></Banner>
+        }><p>{t(node.fault ? 'nodes.fault.text' : 'nodes.quarantined.text')}</p></Banner>
       )}
       {node.state === 'offline' && <p class="label quiet">{t('nodes.offline.text')}</p>}
       {!blocked && <Presents node={node} onChange={onChange} />}

@@ -57,6 +57,7 @@ export function NodesScreen() {
                 <span class="text">
                   <span class="head">{node.name}</span>
                   <NodeState node={node} />
+                  {node.fault && <Chip icon="triangle-alert" tone="bad">{t('nodes.fault')}</Chip>}
                   {asksToShow(node) > 0 && <Chip icon="scanner" tone="warn">{t('nodes.wants', { count: asksToShow(node) })}</Chip>}
                   <span class="label quiet">{[t('nodes.scanners', { count: node.scanners }), node.version && t('nodes.version', { version: node.version }), ...(node.labels ?? [])].filter(Boolean).join(' · ')}</span>
                 </span>

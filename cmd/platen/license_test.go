@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,4 +170,18 @@ func mustJSON(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A pin that begins with a hyphen is a value all the same.
+func TestJoinPins(t *testing.T) {
+	pin := "-HVXSJo9vO4mUo2H1cSpbkttgExERm5CjIeJ2eW1x_I"
+	for _, tt := range []struct{ args, want []string }{
+		{[]string{"license", "issue", "--gateway", pin, "--kind", "page"}, []string{"license", "issue", "--gateway=" + pin, "--kind", "page"}},
+		{[]string{"scan", "--quiet", "-o", "a.pdf"}, []string{"scan", "--quiet", "-o", "a.pdf"}},
+		{[]string{"--gateway"}, []string{"--gateway"}},
+	} {
+		if got := joinPins(tt.args); !slices.Equal(got, tt.want) {
+			t.Errorf("joinPins(%q) = %q, want %q", tt.args, got, tt.want)
+		}
+	}
 }

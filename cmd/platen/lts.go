@@ -198,7 +198,7 @@ func (l *ltsService) introduce() error {
 	l.announceCA()
 	l.announce("administrator", fmt.Sprintf("platen --data %s pair --role admin", shellWord(l.data)))
 	l.announce("key", l.self.Pin())
-	l.announce("", "for the vendor: platen license issue --gateway "+l.self.Pin())
+	l.announce("", "for the vendor: platen license issue --gateway="+l.self.Pin())
 	l.announce("at gateways", "[license] Servers="+base.Host+"#"+l.self.Pin())
 	if main := l.tracker.main; main != "" {
 		l.announce("stands in for", main)

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/node/driver"
 	"github.com/platen-scan/platen/node/driver/pdfium"
 	"github.com/platen-scan/platen/node/driver/virtual"
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "platen:", err)
 		return exitFailed
 	}
-	cmd, err := parser.Parse(args)
+	cmd, err := parser.Parse(joinPins(args))
 	if exited >= 0 { // --help
 		return exited
 	}
@@ -105,6 +106,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return s.exit(cmd.Run(s))
+}
+
+// joinPins writes "--gateway PIN" as "--gateway=PIN" where the pin begins with a hyphen, as
+// one in 64 does: it would be taken for a flag.
+func joinPins(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		flag := strings.HasPrefix(args[i], "--") && !strings.Contains(args[i], "=")
+		if flag && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") && license.IsPin(args[i+1]) {
+			joined = append(joined, args[i]+"="+args[i+1])
+			i++
+			continue
+		}
+		joined = append(joined, args[i])
+	}
+	return joined
 }
 
 // roleOf tells whose data folder a command works on where none is named.

@@ -67,7 +67,7 @@ type lts struct {
 func (s *lts) Pin() string { return s.id.Pin() }
 
 // Lease hands blocks out until the node has as many pages as are wished for.
-func (s *lts) Lease(_ context.Context, for_ license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+func (s *lts) Lease(_ context.Context, place license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wishes = append(s.wishes, wish.Pages)
@@ -84,7 +84,7 @@ func (s *lts) Lease(_ context.Context, for_ license.Place, wish api.LeaseRequest
 	answer := api.LeaseAnswer{Key: wish.Key}
 	if s.granted > 0 {
 		answer.Blocks = []string{license.Block{
-			ID: "block-" + strconv.FormatInt(s.granted, 10), Item: k.ID, Revision: k.Revision, For: for_.Name(), Node: string(wish.Node),
+			ID: "block-" + strconv.FormatInt(s.granted, 10), Item: k.ID, Revision: k.Revision, For: place.Name(), Node: string(wish.Node),
 			Pages: s.granted, From: now.Add(-time.Minute), Until: now.Add(license.BlockTime),
 		}.Sign(s.id)}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/platen-scan/platen/gateway"
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/config"
-	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
@@ -68,13 +67,9 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 
 // gatewayService is a gateway with its state and ports.
 type gatewayService struct {
-	*base
-	state   *state.State
+	fronted
 	gateway *gateway.Gateway
-	front   *front.Front
 	turn    *turnserver.Server // nil: none
-	tracker *tracker
-	desk    *license.Desk
 }
 
 func (s *session) newGateway() (*gatewayService, error) {
@@ -82,7 +77,7 @@ func (s *session) newGateway() (*gatewayService, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gatewayService{base: b}
+	g := &gatewayService{fronted: fronted{base: b}}
 	if err := g.open(); err != nil {
 		g.close()
 		return nil, err
@@ -174,36 +169,17 @@ func (g *gatewayService) announces() []discovery.Record {
 	return []discovery.Record{g.record(discovery.TypeGateway, g.port(), nil)}
 }
 
-func (g *gatewayService) applied(*config.Config) {}
+// applied looks at the pages of others again: their origins may be those of a key.
+func (g *gatewayService) applied(*config.Config) { g.origins.Licensed(g.desk.Allows) }
 
 func (g *gatewayService) measure(m *metrics.Config) {
 	// The routes are made while the gateway is.
 	m.Nodes = func() map[scan.NodeState]int { return g.gateway.Summary() }
 }
 
-func (g *gatewayService) close() {
-	g.base.close()
-	if g.tracker != nil {
-		g.tracker.close()
-	}
-	if g.state != nil {
-		if err := g.state.Close(); err != nil {
-			g.log.Error("closing the gateway's state failed", "error", err)
-		}
-	}
-}
-
-func (g *gatewayService) endpoint() endpoint {
-	return endpoint{URL: "https://127.0.0.1:" + strconv.Itoa(g.port()), Token: g.token, CA: g.ca.Pin(), Setup: g.setupURL()}
-}
-
 // introduce prints how to reach the gateway, with a first join token and pairing code.
 func (g *gatewayService) introduce() error {
-	e := g.endpoint()
-	if err := writeEndpoint(g.data, e); err != nil {
-		return err
-	}
-	c, err := newClient(e)
+	c, err := g.meet()
 	if err != nil {
 		return err
 	}
@@ -233,9 +209,6 @@ func shellWord(text string) string {
 	}
 	return text
 }
-
-// port is the gateway's one port for browsers and links.
-func (g *gatewayService) port() int { return portOf(g.front) }
 
 // publicURL is the address that people are given.
 func (g *gatewayService) publicURL() string {

@@ -16,7 +16,6 @@ import (
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/config"
-	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
@@ -54,11 +53,7 @@ func (ltsServeCmd) Run(s *session) error {
 
 // ltsService is a licence tracking server by itself, with its state and port.
 type ltsService struct {
-	*base
-	state     *state.State
-	tracker   *tracker
-	desk      *license.Desk // for what it says of the licence: nobody scans here
-	front     *front.Front
+	fronted
 	setupPage http.Handler
 }
 
@@ -67,7 +62,7 @@ func (s *session) newLTS() (*ltsService, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &ltsService{base: b}
+	l := &ltsService{fronted: fronted{base: b}}
 	if err := l.open(); err != nil {
 		l.close()
 		return nil, err
@@ -157,29 +152,9 @@ func (l *ltsService) measure(*metrics.Config)       {}
 func (l *ltsService) announces() []discovery.Record { return nil } // who is to find it is told its key too
 func (l *ltsService) applied(*config.Config)        {}
 
-func (l *ltsService) close() {
-	l.base.close()
-	if l.tracker != nil {
-		l.tracker.close()
-	}
-	if l.state != nil {
-		if err := l.state.Close(); err != nil {
-			l.log.Error("closing the licence tracking server's state failed", "error", err)
-		}
-	}
-}
-
-func (l *ltsService) endpoint() endpoint {
-	return endpoint{URL: "https://127.0.0.1:" + strconv.Itoa(l.port()), Token: l.token, CA: l.ca.Pin(), Setup: l.setupURL()}
-}
-
 // introduce prints where the server is, its key, and a first pairing code.
 func (l *ltsService) introduce() error {
-	e := l.endpoint()
-	if err := writeEndpoint(l.data, e); err != nil {
-		return err
-	}
-	c, err := newClient(e)
+	c, err := l.meet()
 	if err != nil {
 		return err
 	}
@@ -205,9 +180,6 @@ func (l *ltsService) introduce() error {
 	}
 	return nil
 }
-
-// port is the one for browsers, gateways and nodes.
-func (l *ltsService) port() int { return portOf(l.front) }
 
 // publicURL is the address that people are given.
 func (l *ltsService) publicURL() string { return publicURL(l.cfg.Load().Tracking.Names, l.port()) }

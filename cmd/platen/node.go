@@ -184,7 +184,11 @@ func (n *nodeService) announces() []discovery.Record {
 	return []discovery.Record{n.record(discovery.TypeNode, port, map[string]string{discovery.TextJoined: joined})}
 }
 
-func (n *nodeService) applied(cfg *config.Config) { n.shares.configure(cfg) }
+// applied looks at the pages of others again: their origins may be those of a key.
+func (n *nodeService) applied(cfg *config.Config) {
+	n.shares.configure(cfg)
+	n.origins.Licensed(n.desk.Allows)
+}
 
 func (n *nodeService) measure(m *metrics.Config) {
 	m.Scanners = func() int { scanners, _ := n.node.Summary(); return scanners }

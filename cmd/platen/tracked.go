@@ -34,7 +34,7 @@ func (g *gatewayService) ledger() gateway.Ledger {
 
 // extra are the routes that the command adds to the gateway.
 func (g *gatewayService) extra(guard *access.Guard) []access.Route {
-	list := append(g.routes(g)(guard), lts.DescribeRoute(g.tracker.describe(g.desk))...)
+	list := append(g.routes(g)(guard), lts.DescribeRoute(g.tracker.describe(g.desk, nil))...)
 	list = append(list, lts.NodeRoutes(lts.NodeConfig{
 		Tracking: reported{g},
 		Enrolled: func(ctx context.Context, key ed25519.PublicKey) (string, error) {
@@ -52,8 +52,8 @@ func (g *gatewayService) extra(guard *access.Guard) []access.Route {
 // made yet when its routes are, hears of what they report.
 type reported struct{ g *gatewayService }
 
-func (r reported) Lease(ctx context.Context, for_ license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
-	return r.g.gateway.Tracking().Lease(ctx, for_, wish)
+func (r reported) Lease(ctx context.Context, place license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+	return r.g.gateway.Tracking().Lease(ctx, place, wish)
 }
 
 func (r reported) Report(ctx context.Context, by license.Place, pin string, batch api.ReceiptBatch) (api.ReceiptMark, error) {
@@ -91,9 +91,12 @@ func (n *nodeService) place() license.Place {
 
 // extra are the routes that the command adds to the node.
 func (n *nodeService) extra(guard *access.Guard) []access.Route {
-	list := append(n.routes(n)(guard), lts.DescribeRoute(n.tracker.describe(n.desk))...)
+	list := append(n.routes(n)(guard), lts.DescribeRoute(n.tracker.describe(n.desk, n.unreported))...)
 	return append(list, n.tracker.desk()...)
 }
+
+// unreported asks the node, which is not made yet when its routes are.
+func (n *nodeService) unreported(ctx context.Context) (int64, error) { return n.node.Unreported(ctx) }
 
 // within are Records whose keys begin with a word: those of the node itself have others.
 type within struct {

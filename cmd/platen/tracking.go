@@ -177,10 +177,16 @@ func (t *tracker) newDesk(place func() license.Place, records access.Records) *l
 	})
 }
 
-// describe says what the end is licensed for.
-func (t *tracker) describe(d *license.Desk) func(context.Context) (api.License, error) {
-	return func(context.Context) (api.License, error) {
-		l := d.License()
+// describe says what the end is licensed for. unreported is how many of its pages are not
+// counted yet; nil: it scans none.
+func (t *tracker) describe(d *license.Desk, unreported func(context.Context) (int64, error)) func(context.Context) (api.License, error) {
+	return func(ctx context.Context) (l api.License, err error) {
+		l = d.License()
+		if unreported != nil {
+			if l.Unreported, err = unreported(ctx); err != nil {
+				return l, err
+			}
+		}
 		if t.remote != nil {
 			at, reached := t.remote.Reached()
 			l.Server = at.Host
@@ -233,7 +239,7 @@ func (t *tracker) routes(d *license.Desk) []access.Route {
 	list = append(list, lts.ReplicaRoutes(lts.ReplicaConfig{
 		Records: t.records, Book: t.book, Adopt: t.server.Adopt, Standby: t.standbyPin, Seen: t.seen,
 	})...)
-	return append(list, lts.DescribeRoute(t.describe(d))...)
+	return append(list, lts.DescribeRoute(t.describe(d, nil))...)
 }
 
 // alertsEvery is how often items are looked at for alerts.

@@ -307,6 +307,15 @@ func TestLicences(t *testing.T) {
 		_, body := admin.send(http.MethodGet, "/license/ledger", nil)
 		return licensed == scans && free == 1 && bytes.Count(body, []byte("\n")) == scans+1
 	})
+
+	// Without its gateway the node scans on, and knows what is not counted yet.
+	o.Gateway.Kill()
+	if _, err := o.Node.CLI("scan", "-q", "--source", "platen", "-r", "75", "-o", filepath.Join(t.TempDir(), "alone.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	if l := ask[api.License](adminOf(t, o.Node), http.MethodGet, "/license", nil); l.Unreported != 1 {
+		t.Errorf("%d pages are unreported, want 1", l.Unreported)
+	}
 }
 
 // TestLicenceAtANode is a node without a gateway: it judges by itself, and counts what is

@@ -69,8 +69,8 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 }
 
 // Lease implements Tracking.
-func (r *Remote) Lease(ctx context.Context, for_ Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
-	wish.By, wish.Chain = for_.Node, r.cfg.Identity.Chain()
+func (r *Remote) Lease(ctx context.Context, place Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+	wish.By, wish.Chain = place.Node, r.cfg.Identity.Chain()
 	return ask(ctx, r, remoteLease, func(ctx context.Context, c *api.Client) (api.LeaseAnswer, error) {
 		return api.Decode[api.LeaseAnswer](c.LeaseLicense(ctx, wish, repeatable))
 	})

@@ -24,12 +24,12 @@ type Routed struct {
 var _ Tracking = (*Routed)(nil)
 
 // Lease implements Tracking.
-func (r *Routed) Lease(ctx context.Context, for_ Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+func (r *Routed) Lease(ctx context.Context, place Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
 	away := r.Away()
 	if away == nil || r.own(wish.Key) {
-		return r.Own.Lease(ctx, for_, wish)
+		return r.Own.Lease(ctx, place, wish)
 	}
-	return away.Lease(ctx, for_, wish)
+	return away.Lease(ctx, place, wish)
 }
 
 // own reports whether the key is bound to this end.

@@ -20,10 +20,9 @@ import (
 
 // Defines values for AlertType.
 const (
-	AlertTypeExpiry      AlertType = "expiry"
-	AlertTypeTest        AlertType = "test"
-	AlertTypeUnreachable AlertType = "unreachable"
-	AlertTypeUsage       AlertType = "usage"
+	AlertTypeExpiry AlertType = "expiry"
+	AlertTypeTest   AlertType = "test"
+	AlertTypeUsage  AlertType = "usage"
 )
 
 // Valid indicates whether the value is a known member of the AlertType enum.
@@ -32,8 +31,6 @@ func (e AlertType) Valid() bool {
 	case AlertTypeExpiry:
 		return true
 	case AlertTypeTest:
-		return true
-	case AlertTypeUnreachable:
 		return true
 	case AlertTypeUsage:
 		return true

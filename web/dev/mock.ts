@@ -11,10 +11,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
-import type { Capabilities, Document, DocumentPage, Job, Page, PlatenEvent, Role, Scanner, Settings } from '@platen/sdk';
+import type { Capabilities, Document, DocumentPage, Job, Page, PlatenEvent, Scanner, Settings } from '@platen/sdk';
 import { Access, type AccessState, type Answer } from './access.js';
+import type { Faults } from './mock-faults.js';
 import { LicenceMock, type LicenceState } from './mock-licences.js';
-import { moduleCalls, type Refusal } from './mock-modules.js';
+import { moduleCalls } from './mock-modules.js';
 import { SetupMock } from './mock-setup.js';
 import { papers, type Sheet } from './papers.js';
 import { pdf } from './pdf.js';
@@ -29,38 +30,6 @@ export interface MockOptions {
   pair?: boolean;
   /** Milliseconds a page takes. */
   pace?: number;
-}
-
-/** What can go wrong, set by POST /mock with any of these. */
-interface Faults {
-  feeder: 'loaded' | 'empty' | 'unknown';
-  sheets: number;
-  /** Stop before this page with this reason, once. */
-  stop: { page: number; reason: string } | null;
-  /** Cut the stream of this growing page, once. */
-  cut: number;
-  /** Answer nothing, as if the service were gone. */
-  down: boolean;
-  /** Answer every API request with this problem code. */
-  problem: { code: string; status: number } | null;
-  scanners: 'three' | 'one' | 'none' | 'looking' | 'offline';
-  unknownHeight: boolean;
-  nodes: 'some' | 'none';
-  /** The role of whoever is signed in, and whether they are a person with a name. */
-  role: Role | null;
-  named: boolean;
-  /** Jobs wait until their owner stands at the scanner. */
-  hold: boolean;
-  /** What the scanners ask of browsers. */
-  encryption: 'preferred' | 'required' | null;
-  /** Jobs are sealed for a browser that is not there. */
-  stranger: boolean;
-  /** Sealed answers are changed on their way. */
-  tamper: boolean;
-  /** The licence lasts for so many pages of a job. */
-  licensedPages: number | null;
-  /** A job is refused with this code and detail. */
-  refuse: Refusal | null;
 }
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';

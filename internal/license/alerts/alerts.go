@@ -184,16 +184,8 @@ func (a *Alerts) State(ctx context.Context) (api.Alerts, error) {
 	return state, nil
 }
 
-// Raise makes an alert, once for each name: words, digits, hyphens and dots, at most 100.
-// When one with the name is there already nothing happens.
-func (a *Alerts) Raise(ctx context.Context, name string, alert api.Alert) error {
-	s, err := a.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	return a.raise(ctx, name, alert, s)
-}
-
+// raise makes an alert, once for each name. When one with the name is there already nothing
+// happens.
 func (a *Alerts) raise(ctx context.Context, name string, alert api.Alert, s api.AlertSettings) error {
 	alert.Id, alert.At = scan.RandomText(20), scan.At(a.cfg.Now())
 	e := event{Alert: alert, Messages: a.messages(s)}
@@ -343,7 +335,7 @@ func (i Item) ends(now time.Time) string {
 func subject(a api.Alert) string {
 	what := map[api.AlertType]string{
 		api.AlertTypeUsage: fmt.Sprintf("%d per cent of a licence are used", a.Percent), api.AlertTypeExpiry: "a licence ends",
-		api.AlertTypeUnreachable: "the licence tracking server does not answer", api.AlertTypeTest: "a test",
+		api.AlertTypeTest: "a test",
 	}[a.Type]
 	return strings.TrimSpace("Platen: " + what + " " + a.Organisation)
 }

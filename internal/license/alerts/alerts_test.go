@@ -308,9 +308,7 @@ func TestServeSendsAndEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- v.Serve(ctx) }()
-	if err := v.Raise(ctx, "unreachable.x", api.Alert{Type: api.AlertTypeUnreachable, Text: "The server does not answer."}); err != nil {
-		t.Fatal(err)
-	}
+	v.tell(t, "x", api.Alert{Type: api.AlertTypeUsage, Text: "Half is used."})
 	for v.pending(t) {
 		v.kick()
 	}
@@ -323,6 +321,18 @@ func TestServeSendsAndEnds(t *testing.T) {
 	}
 }
 
+// tell raises an alert by its name.
+func (v *server) tell(t *testing.T, name string, alert api.Alert) {
+	t.Helper()
+	s, err := v.Settings(t.Context())
+	if err == nil {
+		err = v.raise(t.Context(), name, alert, s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (v *server) pending(t *testing.T) bool {
 	last := v.last(t)
 	return len(last) == 0 || !last[0].Sent[0].Ok
@@ -332,9 +342,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	v := newServer(t, accesstest.NewRecords(), Mail{}, nil)
 	for i := range shown + 20 {
 		v.advance(time.Second)
-		if err := v.Raise(t.Context(), fmt.Sprint("x.", i), api.Alert{Type: api.AlertTypeUsage, Text: fmt.Sprint(i)}); err != nil {
-			t.Fatal(err)
-		}
+		v.tell(t, fmt.Sprint("x.", i), api.Alert{Type: api.AlertTypeUsage, Text: fmt.Sprint(i)})
 	}
 	v.round(t)
 	last := v.last(t)
@@ -345,9 +353,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Errorf("history = %d, the newest %q", len(last), last[0].Text)
 	}
 	// What was put away does not come up again.
-	if err := v.Raise(t.Context(), "x.0", api.Alert{Text: "again"}); err != nil {
-		t.Fatal(err)
-	}
+	v.tell(t, "x.0", api.Alert{Text: "again"})
 	if got := v.last(t)[0].Text; got == "again" {
 		t.Error("an alert came up twice")
 	}

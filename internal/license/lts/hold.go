@@ -55,11 +55,11 @@ func (m *Main) waits() error {
 }
 
 // Lease implements license.Tracking.
-func (m *Main) Lease(ctx context.Context, for_ license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+func (m *Main) Lease(ctx context.Context, place license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
 	if err := m.waits(); err != nil {
 		return api.LeaseAnswer{}, err
 	}
-	return m.Tracking.Lease(ctx, for_, wish)
+	return m.Tracking.Lease(ctx, place, wish)
 }
 
 // Report implements license.Tracking. The standby's own batches are what is waited for.

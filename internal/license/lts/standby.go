@@ -108,13 +108,13 @@ func (s *Standby) Fixed() string {
 }
 
 // Lease implements license.Tracking.
-func (s *Standby) Lease(ctx context.Context, for_ license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
+func (s *Standby) Lease(ctx context.Context, place license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
 	leave, err := s.standIn(ctx)
 	if err != nil {
 		return api.LeaseAnswer{}, err
 	}
 	defer leave()
-	return s.cfg.Tracking.Lease(ctx, for_, wish)
+	return s.cfg.Tracking.Lease(ctx, place, wish)
 }
 
 // Report implements license.Tracking.

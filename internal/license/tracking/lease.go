@@ -31,10 +31,10 @@ type wish struct {
 // Lease implements license.Tracking. Errors are the codes of licences, HandshakeUnknown,
 // and TrackingOffline for a server that cannot use its records: nothing is handed out
 // then that is not stored.
-func (s *Server) Lease(ctx context.Context, for_ license.Place, r api.LeaseRequest) (api.LeaseAnswer, error) {
+func (s *Server) Lease(ctx context.Context, place license.Place, r api.LeaseRequest) (api.LeaseAnswer, error) {
 	w := wish{
 		Claim: license.Claim{Origin: r.Origin, Client: r.Client, Module: license.Module(r.Module)},
-		place: for_, node: r.Node, pages: int64(min(max(r.Pages, 0), maxWish)), project: r.HandshakeCode,
+		place: place, node: r.Node, pages: int64(min(max(r.Pages, 0), maxWish)), project: r.HandshakeCode,
 	}
 	if err := w.check(); err != nil {
 		return api.LeaseAnswer{}, err
@@ -43,7 +43,7 @@ func (s *Server) Lease(ctx context.Context, for_ license.Place, r api.LeaseReque
 	if err == nil {
 		var answer api.LeaseAnswer
 		if answer, err = s.first(ctx, entries, w); err == nil {
-			answer.Time = access.TimeToken(s.cfg.Identity, for_.Name(), s.cfg.Clock())
+			answer.Time = access.TimeToken(s.cfg.Identity, place.Name(), s.cfg.Clock())
 			return answer, nil
 		}
 	}

@@ -14,11 +14,11 @@ type line struct {
 	cut bool
 }
 
-func (l *line) Lease(ctx context.Context, for_ license.Place, r api.LeaseRequest) (api.LeaseAnswer, error) {
+func (l *line) Lease(ctx context.Context, place license.Place, r api.LeaseRequest) (api.LeaseAnswer, error) {
 	if l.cut {
 		return api.LeaseAnswer{}, problem.TrackingOffline.Error()
 	}
-	return l.Server.Lease(ctx, for_, r)
+	return l.Server.Lease(ctx, place, r)
 }
 
 func (l *line) Report(ctx context.Context, by license.Place, pin string, b api.ReceiptBatch) (api.ReceiptMark, error) {

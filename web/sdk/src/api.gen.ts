@@ -2939,7 +2939,7 @@ export interface components {
         Alert: {
             id: components["schemas"]["ShortID"];
             /** @enum {string} */
-            type: "usage" | "expiry" | "unreachable" | "test";
+            type: "usage" | "expiry" | "test";
             item: string;
             organisation?: string;
             percent?: number;

@@ -163,8 +163,6 @@ function headOf({ type, percent = 0, days = 0 }: Alert): string {
       return t('alert.usage', { percent });
     case 'expiry':
       return t('alert.expiry', { count: days });
-    case 'unreachable':
-      return t('alert.unreachable');
     case 'test':
       return t('alert.test');
   }

@@ -195,6 +195,5 @@ export const de: Record<keyof typeof en, string> = {
   'alerts.last.none': 'Es gab noch keine.',
   'alert.usage': 'Zu {percent} % verbraucht',
   'alert.expiry': '{count, plural, =0 {Endet heute} one {Endet in 1 Tag} other {Endet in # Tagen}}',
-  'alert.unreachable': 'Kein Kontakt zum Server',
   'alert.test': 'Test',
 };

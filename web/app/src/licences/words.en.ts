@@ -199,6 +199,5 @@ export const en = {
   'alerts.last.none': 'There was none yet.',
   'alert.usage': 'Used up to {percent} %',
   'alert.expiry': '{count, plural, =0 {Ends today} one {Ends in 1 day} other {Ends in # days}}',
-  'alert.unreachable': 'No contact with the server',
   'alert.test': 'Test',
 } as const;

@@ -10,9 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -347,6 +349,45 @@ func TestAddressValidation(t *testing.T) {
 	g := newGateway(t, func(c *front.Config) { c.Limits = front.Limits{RetryAbove: 1} })
 	for range 5 {
 		g.up(t, &h3link.Dialer{}, says("link"))
+	}
+}
+
+// retried counts the packets that ask for a proof of the node's address.
+type retried struct {
+	net.PacketConn
+	count *atomic.Int64
+}
+
+func (s retried) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, from, err := s.PacketConn.ReadFrom(p)
+	if err == nil && n > 0 && p[0]&0xf0 == 0xf0 { // a long header of type Retry
+		s.count.Add(1)
+	}
+	return n, from, err
+}
+
+// TestProvenAddress: who had to prove its address need not do so again.
+func TestProvenAddress(t *testing.T) {
+	noLeaks(t)
+	g := newGateway(t, func(c *front.Config) { c.Limits = front.Limits{RetryAbove: 1} })
+	var asked atomic.Int64
+	var dialer *h3link.Dialer
+	for end := time.Now().Add(patience); asked.Load() == 0; {
+		if time.Now().After(end) {
+			t.Fatal("nobody had to prove its address")
+		}
+		dialer = &h3link.Dialer{Listen: func(netip.AddrPort) (net.PacketConn, error) {
+			socket, err := net.ListenUDP("udp4", nil)
+			return retried{socket, &asked}, err
+		}}
+		g.up(t, dialer, says("link"))
+	}
+	for range 3 {
+		asked.Store(0)
+		g.up(t, dialer, says("link"))
+		if n := asked.Load(); n != 0 {
+			t.Errorf("asked %d times for a proof that it had", n)
+		}
 	}
 }
 

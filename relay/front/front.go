@@ -197,6 +197,10 @@ func (f *Front) Addr() net.Addr { return f.tcp.Addr() }
 // Close gives up a port that Serve was never called for.
 func (f *Front) Close() error { return errors.Join(f.tcp.Close(), f.udp.Close()) }
 
+// maxTokenAge is for how long a client's address counts as proven. A node gets the proof
+// when it links, and needs it when the gateway was restarted, maybe weeks later.
+const maxTokenAge = 30 * 24 * time.Hour
+
 // Serve answers until ctx ends. Then it takes no more connections, tells browsers to
 // come back over others, lets what is under way end (Grace), waits for the owners of
 // the links to close them, closes the port and every connection and returns nil; it
@@ -219,6 +223,7 @@ func (f *Front) Serve(ctx context.Context) error {
 		Conn:                look(receiveJoined(f.udp)),
 		StatelessResetKey:   &reset,
 		TokenGeneratorKey:   &tokens,
+		MaxTokenAge:         maxTokenAge,
 		ConnectionIDLength:  8,
 		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
 		ConnContext:         s.admitQUIC,

@@ -25,6 +25,12 @@ const keepAlive = 2 * time.Second
 // addressStagger is how much later the next address of a host name is tried.
 const addressStagger = 150 * time.Millisecond
 
+// A node keeps this many tokens of so many gateways, or addresses of one.
+const (
+	knownGateways = 8
+	knownTokens   = 2
+)
+
 // Dialer opens links over QUIC. The zero value is ready.
 type Dialer struct {
 	Log *slog.Logger // of panics in handlers; nil: none
@@ -32,6 +38,16 @@ type Dialer struct {
 	Listen func(to netip.AddrPort) (net.PacketConn, error)
 
 	plainIDs bool // connection IDs without the mark: a test's
+
+	once   sync.Once
+	proven quic.TokenStore // see known
+}
+
+// known are tokens of gateways that this node's address was proven to. With one a node is
+// let in at once where many come at the same time, as after a restart of the gateway.
+func (d *Dialer) known() quic.TokenStore {
+	d.once.Do(func() { d.proven = quic.NewLRUTokenStore(knownGateways, knownTokens) })
+	return d.proven
 }
 
 // Kind is relay.KindQUIC.
@@ -118,7 +134,9 @@ func (d *Dialer) dial(ctx context.Context, t relay.Target, to netip.AddrPort) (*
 		return nil, fmt.Errorf("opening a UDP socket: %w", err)
 	}
 	c := &conn{log: d.Log, socket: socket, transport: &quic.Transport{Conn: socket, ConnectionIDGenerator: d.ids()}}
-	if err := c.open(ctx, to, tlsConfig); err != nil {
+	config := nodeConfig()
+	config.TokenStore = d.known()
+	if err := c.open(ctx, to, tlsConfig, config); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("dialing %s: %w", to, reason(err))
 	}
@@ -127,8 +145,8 @@ func (d *Dialer) dial(ctx context.Context, t relay.Target, to netip.AddrPort) (*
 
 // open proves both keys: the handshake proves the gateway's, its first stream that
 // it has accepted this node's, which TLS 1.3 tells a client no sooner.
-func (c *conn) open(ctx context.Context, to netip.AddrPort, config *tls.Config) (err error) {
-	if c.quic, err = c.transport.Dial(ctx, net.UDPAddrFromAddrPort(to), config, nodeConfig()); err != nil {
+func (c *conn) open(ctx context.Context, to netip.AddrPort, tls *tls.Config, config *quic.Config) (err error) {
+	if c.quic, err = c.transport.Dial(ctx, net.UDPAddrFromAddrPort(to), tls, config); err != nil {
 		return err
 	}
 	if c.control, err = c.quic.AcceptUniStream(ctx); err != nil {

@@ -196,7 +196,7 @@ func (b *base) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, se
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			relay.PreferBBR(c)
+			relay.TuneSender(c)
 			return ctx
 		},
 	}

@@ -71,7 +71,7 @@ func losing(t *testing.T, r *report) {
 	}
 	r.section("Relaying over a bad network", "The same page where the node's cable delays by 5 ms each way and loses frames of both directions (a userland wire, so the round trip is "+
 		"measured beside; it grows with the machine's load). The kernel's default TCP is BBR here; most systems have Cubic, which falls as Reno does. Where the hosts have Reno the node still asks the "+
-		"kernel for BBR on the TCP connection of its link (`relay.PreferBBR`), which is allowed here: the direct row is what a link without that would have. QUIC is quic-go's Cubic.")
+		"kernel for BBR on the TCP connection of its link (`relay.TuneSender`), which is allowed here: the direct row is what a link without that would have. QUIC is quic-go's Cubic.")
 	r.table("loss | round trip | road | time | MB/s | of direct", rows...)
 	r.WriteString("\nMeasured elsewhere and once, at 10 ms (0 and 1 % loss): direct 80 and 75 MB/s, frp over TLS/TCP 105 and 93 (both with BBR), frp over QUIC 35 and 2.0, chisel 91 and 62.\n")
 }

@@ -146,7 +146,7 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 	case alpnChallenge:
 		conn.Close() // the certificate was the answer
 	default:
-		relay.PreferBBR(raw) // pages go from here
+		relay.TuneSender(raw) // pages go from here
 		s.webConns.give(s.ctx, conn)
 	}
 }

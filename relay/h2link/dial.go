@@ -48,7 +48,7 @@ func (d *Dialer) Dial(ctx context.Context, t relay.Target) (relay.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	relay.PreferBBR(raw) // pages go from here
+	relay.TuneSender(raw) // pages go from here
 	c := &conn{wire: newWire(tls.Client(relay.NewStream(raw), config)), log: d.Log}
 	if err := c.open(ctx); err != nil {
 		raw.Close()

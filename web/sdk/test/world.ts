@@ -10,7 +10,7 @@ import { Signer } from './signer.js';
 type Way = 'relay' | RoadKind;
 
 export const quick: RoadTimes = {
-  budget: 1500, stagger: 400, question: 5000, stall: 150, check: 600, idle: 60_000, failed: 600_000, relay: 60_000, renew: 40_000,
+  budget: 1500, stagger: 400, question: 5000, nudge: 60, stall: 150, check: 600, idle: 60_000, failed: 600_000, relay: 60_000, renew: 40_000,
 };
 
 /** What goes wrong on a way. */

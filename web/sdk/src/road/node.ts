@@ -1,4 +1,5 @@
 import { ProblemError } from '../problem.js';
+import { pause } from '../retry.js';
 import { Direct as DirectLane, Relay, present, type Lane } from './lane.js';
 import type { Mark } from './measure.js';
 import { continued, type Lanes } from './resume.js';
@@ -27,6 +28,7 @@ const look = 1000; // milliseconds after which a body may go to a relay that is 
 const crawl = 2000; // bytes per millisecond, and for how long: slower is tried by a relay that nobody has measured
 const fresh = 300_000; // milliseconds for which a measurement of the relay counts
 const unmeasured = 8; // bodies after which the relay is measured once
+const nudges = 4; // in one silence
 const lossWindow = 60_000; // milliseconds in which a road that is lost three times is given up
 const settling = 10_000; // milliseconds that a network may need to become another one
 
@@ -158,7 +160,24 @@ export class NodeRoads implements Lanes {
     return true;
   }
 
+  /**
+   * Waits, and asks for something small when nothing comes: who sends tries ever more rarely while the network is away. That it is
+   * back he hears by what we send, which says again what came last.
+   */
   async watch<T>(lane: Lane, pending: Promise<T>): Promise<T> {
+    let left = nudges;
+    const nudge = (): void => {
+      if (left-- > 0) void lane.alive().then((alive) => alive && (left = 0)); // then it is not the network that is silent
+    };
+    const nudging = setInterval(nudge, this.#patience(lane));
+    return this.#unlessStalled(lane, pending).finally(() => clearInterval(nudging));
+  }
+
+  #patience(lane: Lane): number {
+    return Math.max(this.#shared.times.nudge, 2 * (lane.meter.latency ?? 0));
+  }
+
+  async #unlessStalled<T>(lane: Lane, pending: Promise<T>): Promise<T> {
     for (;;) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const quiet = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), this.#shared.times.stall)));
@@ -170,12 +189,14 @@ export class NodeRoads implements Lanes {
     }
   }
 
-  /** No byte comes, which may be the scanner's doing: only if the lane does not carry a small exchange either, and another does. */
+  /** No byte comes, which may be the scanner's doing: only if the lane does not carry a small exchange either, a while after another does. */
   async #stalled(lane: Lane): Promise<boolean> {
     const other = lane === this.#relay ? this.#direct : this.#relay;
     if (!other) return false;
-    const [alive, there] = await Promise.all([this.#alive(lane), this.#alive(other)]);
-    return !alive && there;
+    const alive = this.#alive(lane);
+    if (!(await this.#alive(other))) return false;
+    const late = pause(this.#patience(lane)).then(() => false);
+    return !(await Promise.race([alive, late]));
   }
 
   #alive(lane: Lane): Promise<boolean> {

@@ -57,6 +57,8 @@ export interface RoadTimes {
   stagger: number;
   /** For the user to answer the browser's question. */
   question: number;
+  /** Without a byte, after which the other end is to hear of us, or twice as long as answers take. */
+  nudge: number;
   /** Without a byte, after which a road is suspected. */
   stall: number;
   /** For a small exchange that shows whether a road lives. */
@@ -72,7 +74,7 @@ export interface RoadTimes {
 }
 
 export const roadTimes: RoadTimes = {
-  budget: 3000, stagger: 300, question: 60_000, stall: 2000, check: 1000, idle: 60_000, failed: 600_000, relay: 60_000, renew: 40_000,
+  budget: 3000, stagger: 300, question: 60_000, nudge: 500, stall: 2000, check: 1000, idle: 60_000, failed: 600_000, relay: 60_000, renew: 40_000,
 };
 
 export interface RoadOptions {

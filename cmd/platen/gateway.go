@@ -170,7 +170,10 @@ func (g *gatewayService) announces() []discovery.Record {
 }
 
 // applied looks at the pages of others again: their origins may be those of a key.
-func (g *gatewayService) applied(*config.Config) { g.origins.Licensed(g.desk.Allows) }
+func (g *gatewayService) applied(*config.Config) {
+	g.desk.Reload()
+	g.origins.Licensed(g.desk.Allows)
+}
 
 func (g *gatewayService) measure(m *metrics.Config) {
 	// The routes are made while the gateway is.

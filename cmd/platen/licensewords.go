@@ -86,7 +86,7 @@ func span(from, until time.Time) string { return when(from) + " to " + when(unti
 // printKey describes a licence; window is in seconds.
 func printKey(w io.Writer, k api.LicenseKey, window int64) error {
 	if k.Id == "" {
-		_, err := fmt.Fprintf(w, "A key that cannot be used: %s\n", k.Problem.Detail)
+		_, err := fmt.Fprintf(w, "Not a licence that is taken here: %s\n", k.Problem.Detail)
 		return err
 	}
 	fmt.Fprintf(w, "Licence %s, revision %d\n", k.Id, k.Revision)

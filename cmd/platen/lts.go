@@ -150,7 +150,7 @@ func (l *ltsService) tell(st *setup.State) {
 
 func (l *ltsService) measure(*metrics.Config)       {}
 func (l *ltsService) announces() []discovery.Record { return nil } // who is to find it is told its key too
-func (l *ltsService) applied(*config.Config)        {}
+func (l *ltsService) applied(*config.Config)        { l.desk.Reload() }
 
 // introduce prints where the server is, its key, and a first pairing code.
 func (l *ltsService) introduce() error {

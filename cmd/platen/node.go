@@ -187,6 +187,7 @@ func (n *nodeService) announces() []discovery.Record {
 // applied looks at the pages of others again: their origins may be those of a key.
 func (n *nodeService) applied(cfg *config.Config) {
 	n.shares.configure(cfg)
+	n.desk.Reload()
 	n.origins.Licensed(n.desk.Allows)
 }
 

@@ -171,10 +171,12 @@ func (b *base) firstPin() string {
 
 // newDesk makes the desk of the end, which asks the tracker for what is counted.
 func (t *tracker) newDesk(place func() license.Place, records access.Records) *license.Desk {
-	return license.NewDesk(license.DeskConfig{
+	d := license.NewDesk(license.DeskConfig{
 		Place: place, End: t.name, Vendors: t.vendors, Own: func() access.Terms { return t.cfg.Load().License.Terms() },
 		Server: t.tracking, Clock: t.clock.Now, Suspect: t.clock.Suspect, Signed: t.clock.Signed, Records: records, Log: t.log,
 	})
+	d.Reload()
+	return d
 }
 
 // describe says what the end is licensed for. unreported is how many of its pages are not

@@ -3,6 +3,7 @@ package license
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -131,16 +132,12 @@ func (d *Desk) find(ctx context.Context, w wish, vendors []string) (Key, Permit,
 		}
 		return d.leased(ctx, w, nil, vendors)
 	}
-	keys, err := ParseAll(w.terms.ProductKey, vendors)
-	if err != nil {
-		return Key{}, Permit{}, err
-	}
-	if len(keys) == 0 {
+	keys, faults := ParseAll(w.terms.ProductKey, vendors)
+	if len(keys)+len(faults) == 0 {
 		return Key{}, Permit{}, problem.LicenseMissing.Error()
 	}
 	Sort(keys)
-	var best error
-	var furthest int
+	best, furthest := error(nil), -1
 	for _, k := range keys {
 		k, p, err := d.covering(ctx, w, k, vendors)
 		if err == nil {
@@ -150,7 +147,23 @@ func (d *Desk) find(ctx context.Context, w wish, vendors []string) (Key, Permit,
 			best, furthest = err, far
 		}
 	}
-	return Key{}, Permit{}, best
+	return Key{}, Permit{}, beside(best, faults)
+}
+
+// beside is why no key covers a wish, with the first of those that could not even be read.
+func beside(err error, faults []error) error {
+	var found *problem.Error
+	switch {
+	case len(faults) == 0:
+		return err
+	case err == nil:
+		return faults[0]
+	case !errors.As(err, &found):
+		return err
+	}
+	p := *found
+	p.Detail += " " + problem.From(faults[0]).Detail
+	return &p
 }
 
 // Sort puts keys into the order of use: the nearest end first, then the most specific,

@@ -1,8 +1,11 @@
 package license_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -238,6 +241,7 @@ func TestOrder(t *testing.T) {
 	wide := with(func(k *license.Key) { k.Origins = []string{shop, "https://bank.example"} })
 	over := with(func(k *license.Key) { k.Expires = start })
 	bank := with(func(k *license.Key) { k.Origins = []string{"https://bank.example"} })
+	broken := license.Key{}
 	used := key(license.Concurrent, func(k *license.Key) { k.Expires = start.Add(time.Minute) })
 	tests := []struct {
 		name string
@@ -250,6 +254,9 @@ func TestOrder(t *testing.T) {
 		{"fewest origins", []license.Key{wide, far}, far, ""},
 		{"what covers", []license.Key{over, bank, far}, far, ""},
 		{"when seats are taken", []license.Key{used, far}, far, ""},
+		{"beside a damaged one", []license.Key{broken, far}, far, ""},
+		{"error of the right page, damaged ones beside it", []license.Key{broken, over}, license.Key{}, problem.LicenseExpired},
+		{"damaged ones alone", []license.Key{broken, broken}, license.Key{}, problem.LicenseInvalid},
 		{"error of the right page", []license.Key{bank, over}, license.Key{}, problem.LicenseExpired},
 		{"error that came furthest", []license.Key{bank, over, used}, license.Key{}, problem.LicenseSeats},
 	}
@@ -258,10 +265,17 @@ func TestOrder(t *testing.T) {
 			d.server.set(problem.New(problem.LicenseSeats, "All 100 are taken."))
 			var texts []string
 			for _, k := range test.keys {
+				if k.ID == "" {
+					texts = append(texts, issue(t, far)[1:])
+					continue
+				}
 				texts = append(texts, issue(t, k))
 			}
 			s, err := d.Admit(t.Context(), keyTerms(texts...), shop, client)
 			wantCode(t, "Admit", err, test.code)
+			if err != nil && test.keys[0].ID == "" && !strings.Contains(err.Error(), "Key 1 of 2 cannot be used. The key is damaged") {
+				t.Errorf("Admit does not say which key is damaged: %v", err)
+			}
 			if err == nil && s.Id != test.want.ID {
 				t.Errorf("Admit took %s, want %s", s.Id, test.want.ID)
 			}
@@ -271,7 +285,10 @@ func TestOrder(t *testing.T) {
 
 func TestAllows(t *testing.T) {
 	now := start
-	d := newDesk(func(d *desk) { d.now = func() time.Time { return now } })
+	var log bytes.Buffer
+	d := newDesk(func(d *desk) {
+		d.now, d.cfg.Log = func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil))
+	})
 	d.server.set(errors.New("it must not be asked"))
 	d.own = keyTerms(
 		issue(t, key(license.Server, func(k *license.Key) { k.Origins = []string{shop, "https://*.bank.example:8443"} })),
@@ -299,6 +316,9 @@ func TestAllows(t *testing.T) {
 	}
 	if l := d.License(); len(l.Keys) != 4 || l.Mode != "licensed" || l.Keys[0].Problem.Code != "license-expired" || l.Keys[3].Problem.Code != "license-invalid" {
 		t.Errorf("License = %+v", l)
+	}
+	if told := strings.Count(log.String(), "a licence of platen.ini cannot be used"); told != 1 || !strings.Contains(log.String(), "Key 4 of 4") {
+		t.Errorf("the log says of the damaged key:\n%s", log.String())
 	}
 	if d.server.times() != 0 {
 		t.Error("Allows asked the server")

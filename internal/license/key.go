@@ -138,20 +138,22 @@ func Parse(text string, vendors []string) (Key, error) {
 	return k, nil
 }
 
-// ParseAll reads keys that are joined with semicolons. It stops at the first that is no good.
-func ParseAll(text string, vendors []string) ([]Key, error) {
-	var keys []Key
-	for part := range strings.SplitSeq(text, ";") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
+// ParseAll reads keys that are joined with semicolons. Each that is no good is a fault, which
+// says which one it is, and the others count.
+func ParseAll(text string, vendors []string) (keys []Key, faults []error) {
+	parts := slices.DeleteFunc(strings.Split(text, ";"), func(part string) bool { return strings.TrimSpace(part) == "" })
+	for i, part := range parts {
 		k, err := Parse(part, vendors)
-		if err != nil {
-			return nil, err
+		switch {
+		case err == nil:
+			keys = append(keys, k)
+		case len(parts) > 1:
+			faults = append(faults, invalid("Key %d of %d cannot be used. %s", i+1, len(parts), problem.From(err).Detail))
+		default:
+			faults = append(faults, err)
 		}
-		keys = append(keys, k)
 	}
-	return keys, nil
+	return keys, faults
 }
 
 // check judges what the key says by itself.

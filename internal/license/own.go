@@ -3,7 +3,6 @@ package license
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -18,42 +17,38 @@ type ownKeys struct {
 	text    string
 	vendors []string
 	keys    []Key
-	faults  []fault
+	faults  []error
 }
 
-// fault is a key that cannot be used.
-type fault struct{ err error }
+// Reload reads the keys of platen.ini as they are, so that the log says which are no good.
+func (d *Desk) Reload() { d.ownKeys() }
 
-// get reads the keys; each that is no good is a fault, and the others count.
-func (o *ownKeys) get(text string, vendors []string) ([]Key, []fault) {
+func (d *Desk) ownKeys() (keys []Key, faults []error) {
+	text, vendors, o := d.cfg.Own().ProductKey, d.cfg.Vendors(), &d.own
+	if len(vendors) == 0 {
+		return nil, nil
+	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.text == text && slices.Equal(o.vendors, vendors) {
-		return o.keys, o.faults
+	known := o.text == text && slices.Equal(o.vendors, vendors)
+	if !known {
+		o.text, o.vendors = text, slices.Clone(vendors)
+		o.keys, o.faults = ParseAll(text, vendors)
 	}
-	o.text, o.vendors, o.keys, o.faults = text, slices.Clone(vendors), nil, nil
-	for part := range strings.SplitSeq(text, ";") {
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		if k, err := Parse(part, vendors); err != nil {
-			o.faults = append(o.faults, fault{err})
-		} else {
-			o.keys = append(o.keys, k)
+	keys, faults = o.keys, o.faults
+	o.mu.Unlock()
+	for _, err := range faults {
+		if !known {
+			d.cfg.Log.Warn("a licence of platen.ini cannot be used", "error", err)
 		}
 	}
-	return o.keys, o.faults
+	return keys, faults
 }
 
 // Allows reports whether a key of platen.ini names the origin, so that its pages may ask
 // (access.Origins.Licensed).
 func (d *Desk) Allows(o access.Origin) bool {
-	vendors := d.cfg.Vendors()
-	if len(vendors) == 0 {
-		return false
-	}
 	place, now := d.cfg.Place(), d.cfg.Clock()
-	keys, _ := d.own.get(d.cfg.Own().ProductKey, vendors)
+	keys, _ := d.ownKeys()
 	return slices.ContainsFunc(keys, func(k Key) bool {
 		return len(k.Origins) > 0 && k.permits(Claim{Origin: o.String()}, place, place.Node, now) == nil
 	})
@@ -79,7 +74,7 @@ func (d *Desk) License() api.License {
 		l.Mode = api.LicenseModeLicensed
 	}
 	l.HandshakeCode = own.HandshakeCode
-	keys, faults := d.own.get(own.ProductKey, l.Vendors)
+	keys, faults := d.ownKeys()
 	for _, k := range keys {
 		described := k.API()
 		err := k.at(place, place.Node)
@@ -91,8 +86,8 @@ func (d *Desk) License() api.License {
 		}
 		l.Keys = append(l.Keys, described)
 	}
-	for _, f := range faults {
-		l.Keys = append(l.Keys, api.LicenseKey{Problem: problemOf(f.err)})
+	for _, err := range faults {
+		l.Keys = append(l.Keys, api.LicenseKey{Problem: problemOf(err)})
 	}
 	return l
 }

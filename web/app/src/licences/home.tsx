@@ -95,7 +95,14 @@ function End({ license }: { license: License }) {
             </span>}
           </span>
         </div>
-        {keys.map((key) => (
+        {keys.map((key, at) => !key.id ? (
+          <div class="row ruled" key={at}>
+            <span class="text">
+              <Chip icon="circle-alert" tone="bad">{t('not-usable')}</Chip>
+              <span class="label quiet">{key.problem?.detail}</span>
+            </span>
+          </div>
+        ) : (
           <button type="button" class="row ruled" key={key.id} data-key={key.id} onClick={() => setOpen(key)}>
             <span class="text">
               <span class="head">{alone(holds(key))}</span>
@@ -116,9 +123,11 @@ function sentence({ mode, keys, handshakeCode = '' }: License, bad: boolean): st
   if (mode !== 'licensed') return t(`mode.${mode}`);
   const next = nextToEnd(keys, Date.now());
   if (keys.length === 0) return t('mode.licensed.code', { code: handshakeCode });
-  const names = [...new Set(keys.map((k) => k.customer || k.organisation))];
+  const read = keys.filter((k) => k.id);
+  const names = [...new Set(read.map((k) => k.customer || k.organisation))];
+  if (!names.length) return t('not-usable');
   if (bad || !next) return t('mode.licensed.bad', { name: names.join(', ') });
-  if (keys.length > 1 && names.length > 1) return t('mode.licensed.many', { count: keys.length, date: date(next.expires) });
+  if (names.length > 1) return t('mode.licensed.many', { count: read.length, date: date(next.expires) });
   return t('mode.licensed', { name: next.customer || next.organisation, date: date(next.expires) });
 }
 

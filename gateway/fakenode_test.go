@@ -231,6 +231,9 @@ func (n *fakeNode) hello(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if _, err := identity.ParseChain(relay.PeerKeyOf(r.Context()), hello.Chain); err != nil {
+		return fmt.Errorf("the chain of the hello: %w", err)
+	}
 	next := access.NextKey{}
 	if hello.NextKey != "" {
 		if next, err = access.NextKeyIn(hello.NextKey, pin, n.nodeID()); err != nil {

@@ -107,7 +107,7 @@ func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link, signer *i
 	defer cancel()
 	hello := api.LinkHello{
 		Api: apiVersion, Link: linkVersion, Gateway: g.cfg.Name,
-		Time: access.TimeToken(signer, n.id, g.now()), Sequence: access.SequenceToken(signer, n.id, number),
+		Chain: signer.Chain(), Time: access.TimeToken(signer, n.id, g.now()), Sequence: access.SequenceToken(signer, n.id, number),
 	}
 	if next := g.announced.Load(); next != nil {
 		hello.NextKey = access.NextKeyToken(signer, n.id, access.NextKey{Pin: next.Pin, From: next.From})

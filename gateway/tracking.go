@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
@@ -31,13 +30,7 @@ type observed struct {
 
 // itself is this gateway, which passes on what its nodes report: jobs come to them from here.
 func (g *Gateway) itself() license.Place {
-	place := license.Place{Pin: g.cfg.Identity.Pin()}
-	if chain := g.cfg.Identity.Chain(); len(chain) > 0 {
-		if r, err := identity.ParseRotation(chain[0]); err == nil {
-			place.First = identity.PinOf(r.Old)
-		}
-	}
-	return place
+	return license.Place{Pin: g.cfg.Identity.Pin(), Earlier: g.cfg.Identity.Earlier()}
 }
 
 // Report counts a batch, and notes what was counted. A batch that could not be passed on

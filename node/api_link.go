@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,7 +35,7 @@ func (u *uplink) hello(w http.ResponseWriter, r *http.Request) error {
 	if h.Api != apiVersion || h.Link != linkVersion {
 		return problem.New(problem.VersionNotSpoken, "The gateway speaks API %.20q and link %d, this node %s and %d.", h.Api, h.Link, apiVersion, linkVersion)
 	}
-	before, err := u.greeted(h, identity.PinOf(relay.PeerKeyOf(r.Context())))
+	before, err := u.greeted(h, relay.PeerKeyOf(r.Context()))
 	if err != nil {
 		return err
 	}
@@ -51,9 +52,9 @@ func (u *uplink) hello(w http.ResponseWriter, r *http.Request) error {
 	return access.WriteJSON(w, http.StatusOK, welcome)
 }
 
-// greeted takes in what the gateway that has proven the key of a pin says, and answers
-// what was known before. All of it is on disk when it returns.
-func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error) {
+// greeted takes in what the gateway that has proven the key says, and answers what was
+// known before. All of it is on disk when it returns.
+func (u *uplink) greeted(h api.LinkHello, key ed25519.PublicKey) (before joined, err error) {
 	u.storing.Lock()
 	defer u.storing.Unlock()
 	known := u.current()
@@ -61,7 +62,7 @@ func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error)
 		return joined{}, problem.Unavailable.Error() // it was left in this moment
 	}
 	now := time.Now()
-	g := *known
+	g, pin := *known, identity.PinOf(key)
 	if pin != g.Pin {
 		if pin != g.next(now) {
 			return joined{}, problem.GatewayKeyChanged.Error()
@@ -80,6 +81,9 @@ func (u *uplink) greeted(h api.LinkHello, pin string) (before joined, err error)
 			return joined{}, problem.New(problem.GrantInvalid, "The number of the link: %v.", err).At("sequence")
 		}
 		g.Sequence = max(g.Sequence, number) // hellos of two links may change places
+	}
+	if _, g.Earlier, err = identity.ParseEarlier(key, h.Chain); err != nil {
+		return joined{}, problem.New(problem.GrantInvalid, "How the gateway's key follows from its first one is not shown as it must be.").At("chain")
 	}
 	g.Next = nil
 	if h.NextKey != "" {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/relay"
@@ -28,6 +29,15 @@ func (n *Node) GatewayPin() string {
 		return g.Pin
 	}
 	return ""
+}
+
+// Place is the node as an end that uses licences.
+func (n *Node) Place() license.Place {
+	place := license.Place{Node: n.id, Pin: n.identity.Pin()}
+	if g := n.uplink.current(); g != nil {
+		place.Gateway = append(g.earlier(), g.Pin)
+	}
+	return place
 }
 
 // gatewayTransport sends requests to the gateway that is joined now. Connections are kept

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -20,6 +21,7 @@ type joined struct {
 	Addresses []string        `json:"addresses"`          // host:port, the best first
 	Pin       string          `json:"pin"`                // of its key
 	First     string          `json:"first,omitempty"`    // pin that it had when the node joined; "": Pin
+	Earlier   []string        `json:"earlier,omitempty"`  // pins of all keys that it had before, as it has shown them
 	Next      *access.NextKey `json:"next,omitempty"`     // the key that it will have; nil: none was announced
 	Sequence  int64           `json:"sequence,omitempty"` // number of the last link
 	Ahead     time.Duration   `json:"ahead,omitempty"`    // of this computer's clock is the gateway's
@@ -27,6 +29,10 @@ type joined struct {
 
 // first is the pin by which the node knows the gateway's users.
 func (j *joined) first() string { return cmp.Or(j.First, j.Pin) }
+
+// earlier are the pins of the keys that the gateway had before. One that shows none has at
+// least the one that the node has joined.
+func (j *joined) earlier() []string { return append(slices.Clip(j.Earlier), j.first()) }
 
 // next is the pin of the key that the gateway may have by now; "" if it has announced
 // none for this time. The gateway's clock tells: this computer's may be wrong.

@@ -39,16 +39,15 @@ type licences struct {
 
 // itemSeen is what the node remembers of a licence that was used here.
 type itemSeen struct {
-	Revision int           `json:"rev"` // the highest; a lower one was withdrawn
-	Key      string        `json:"key"`
-	From     license.Place `json:"from"` // that used it last
-	Origin   string        `json:"origin,omitempty"`
+	Revision int    `json:"rev"` // the highest; a lower one was withdrawn
+	Key      string `json:"key"`
+	Origin   string `json:"origin,omitempty"`
 }
 
 // same reports whether there is nothing new. Which of its origins a key was used for last
 // is not.
 func (s itemSeen) same(other itemSeen) bool {
-	return s.Revision == other.Revision && s.Key == other.Key && s.From == other.From
+	return s.Revision == other.Revision && s.Key == other.Key
 }
 
 func newLicences(n *Node, c Config) *licences {
@@ -63,9 +62,14 @@ func newLicences(n *Node, c Config) *licences {
 	return l
 }
 
-// place is the node as an end that uses licences.
-func (l *licences) place() license.Place {
-	return license.Place{Node: l.node.id, Pin: l.node.identity.Pin()}
+// gateway is the one that the node has joined, as an end that uses licences, with the key
+// that it has proven.
+func (l *licences) gateway(pin string) license.Place {
+	place := license.Place{Pin: pin}
+	if g := l.node.uplink.current(); g != nil {
+		place.Earlier = g.earlier()
+	}
+	return place
 }
 
 // licensed judges whether the caller of a module's route may use the module. Its errors
@@ -87,7 +91,7 @@ func (l *licences) allowance(r *http.Request, module license.Module, pages int) 
 		return license.Allowance{}, nil
 	}
 	if l.desk == nil {
-		return l.judge.Judge(ctx, claim, l.place(), "", time.Time{})
+		return l.judge.Judge(ctx, claim, l.node.Place(), "", time.Time{})
 	}
 	if caller.Client != "" {
 		claim.Client = license.ClientHash(caller.Origin, caller.Client)
@@ -96,7 +100,7 @@ func (l *licences) allowance(r *http.Request, module license.Module, pages int) 
 	if err != nil {
 		return license.Allowance{}, err
 	}
-	a, err := l.judged(ctx, &l.judge, claim, l.place(), permit.String(), time.Time{})
+	a, err := l.judged(ctx, &l.judge, claim, l.node.Place(), permit.String(), time.Time{})
 	if err != nil {
 		return license.Allowance{}, err
 	}
@@ -113,7 +117,7 @@ func (l *licences) allowanceOfGateway(ctx context.Context, c access.Caller, clai
 		return license.Allowance{}, problem.New(problem.LicenseInvalid, "The licence beside the gateway's grant is not the one that the grant names. Checked by the node %q.", l.node.name)
 	}
 	judge := l.judge
-	from := license.Place{Pin: c.GatewayKey, First: c.Gateway}
+	from := l.gateway(c.GatewayKey)
 	if permit == "" || len(judge.Vendors()) > 0 || claim.Free() {
 		return l.judged(ctx, &judge, claim, from, permit, c.GatewayTime)
 	}
@@ -149,14 +153,14 @@ func (l *licences) judged(ctx context.Context, j *license.Judge, claim license.C
 	if err != nil || a.Key.ID == "" {
 		return a, err
 	}
-	return a, l.saw(ctx, a, from)
+	return a, l.saw(ctx, a)
 }
 
 const itemKey = "license.seen." // a tracking server in this process has records of its own
 
 // saw remembers a licence that covered something.
-func (l *licences) saw(ctx context.Context, a license.Allowance, from license.Place) error {
-	seen := itemSeen{a.Key.Revision, a.Key.Text, from, a.Origin}
+func (l *licences) saw(ctx context.Context, a license.Allowance) error {
+	seen := itemSeen{a.Key.Revision, a.Key.Text, a.Origin}
 	l.mu.Lock()
 	was, known := l.items[a.Key.ID]
 	l.mu.Unlock()
@@ -242,9 +246,9 @@ func (l *licences) grant(ctx context.Context, text string) (license.Allowance, e
 			return license.Allowance{}, problem.LicenseMissing.Error()
 		}
 	}
-	from := seen.From
+	from := l.gateway(l.node.GatewayPin())
 	if b.For == l.node.id {
-		from = l.place() // reported to its own server, by itself
+		from = l.node.Place() // reported to its own server, by itself
 	}
 	return judge.Judge(ctx, license.Claim{Origin: seen.Origin}, from, permit, time.Time{})
 }

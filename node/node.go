@@ -166,7 +166,7 @@ func newNode(c Config, w workers) (*Node, error) {
 	n.licences = newLicences(n, c)
 	if c.Tracking != nil {
 		n.reporter = reporting.New(reporting.Config{
-			Identity: c.Identity, Store: c.Store, Tracking: c.Tracking, Place: n.licences.place, Granted: n.licences.granted, Log: c.Log,
+			Identity: c.Identity, Store: c.Store, Tracking: c.Tracking, Place: n.Place, Granted: n.licences.granted, Log: c.Log,
 		})
 	}
 	var err error

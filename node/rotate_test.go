@@ -10,6 +10,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -256,6 +257,62 @@ func TestGatewayKeyChanges(t *testing.T) {
 		}
 		if _, connected := o.node.Gateway(); connected {
 			t.Error("the node is connected to a gateway with a strange key")
+		}
+	})
+}
+
+// A node that joined a gateway after a change of its key takes the licences that are bound to
+// the keys before, and what is handed out with a mark: the gateway shows how its key follows.
+func TestLicencesOfGatewayWithChangedKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgency(t, then(1, nil), nil)
+		defer func() { a.stop() }()
+		var keys []license.Key
+		for _, kind := range []license.Kind{license.Server, license.Browser, license.Page} {
+			keys = append(keys, a.key(kind))
+		}
+		a.stop()
+		for range 2 {
+			a.changeKey(t)
+			for _, kind := range []license.Kind{license.Server, license.Page} {
+				keys = append(keys, a.key(kind))
+			}
+		}
+		need(t, (&joined{Addresses: []string{"gateway.example:18603"}, Pin: a.gateway.Pin()}).write(a.dir))
+		a.start().found()
+		a.link = <-a.links
+		strange := newIdentity(t)
+		_, err := strange.Prepare()
+		need(t, err)
+		need(t, strange.Change())
+		for name, chain := range map[string][]string{"another's": strange.Chain(), "cut": a.gateway.Chain()[1:], "nonsense": {"x"}} {
+			if code := problemOfAnswer(t, a.hello(a.link, func(h *api.LinkHello) { h.Chain = chain })); code != problem.GrantInvalid {
+				t.Errorf("%s changes of the gateway's key: %q, want grant-invalid", name, code)
+			}
+		}
+		jsonOf[api.LinkWelcome](t, a.hello(a.link, func(h *api.LinkHello) { h.Chain = a.gateway.Chain() }), http.StatusOK)
+		for _, k := range keys {
+			q := asking{permit: permit(k, "")}
+			switch k.Kind {
+			case license.Browser:
+				q.permit = permit(k, a.seat(k))
+			case license.Page:
+				q.permit = permit(k, "", a.pages(k, 5, 0))
+			}
+			if answer := a.scan(q, 1); answer.StatusCode != http.StatusCreated {
+				t.Errorf("%s bound to %s: %s", k.Kind, k.Gateways, problemOfAnswer(t, answer))
+			} else {
+				answer.Body.Close()
+			}
+			synctest.Wait()
+			if k.Kind == license.Page {
+				if _, err := a.node.licences.grant(t.Context(), a.pages(k, 5, 0)); err != nil {
+					t.Errorf("pages that come with a mark: %v", err)
+				}
+			}
+		}
+		if p := a.node.Place(); p.Node != a.node.id || len(p.Gateway) < 3 {
+			t.Errorf("the node as a place: %+v, want all keys of its gateway", p)
 		}
 	})
 }

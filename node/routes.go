@@ -19,7 +19,7 @@ const (
 	maxJobBody     = 64 << 10
 	maxEditBody    = 256 << 10
 	maxAckBody     = 1 << 10
-	maxLinkBody    = 16 << 10
+	maxLinkBody    = 32 << 10 // with every change of the gateway's key
 	maxReleaseBody = 1 << 10
 	maxLabelBody   = 4 << 10
 	maxSplitBody   = 4 << 10

@@ -85,9 +85,7 @@ func (n *nodeService) openTracker() (err error) {
 	return err
 }
 
-func (n *nodeService) place() license.Place {
-	return license.Place{Node: n.self.NodeID(), Pin: n.self.Pin()}
-}
+func (n *nodeService) place() license.Place { return n.node.Place() }
 
 // extra are the routes that the command adds to the node.
 func (n *nodeService) extra(guard *access.Guard) []access.Route {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/config"
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/license/alerts"
 	"github.com/platen-scan/platen/internal/license/ledger"
@@ -153,20 +152,7 @@ func (b *base) ownKeys() []string {
 
 // gatewayPlace is this end, where it is no node.
 func (b *base) gatewayPlace() license.Place {
-	return license.Place{Pin: b.self.Pin(), First: b.firstPin()}
-}
-
-// firstPin is that of the first key; "" if it is the present one.
-func (b *base) firstPin() string {
-	chain := b.self.Chain()
-	if len(chain) == 0 {
-		return ""
-	}
-	r, err := identity.ParseRotation(chain[0])
-	if err != nil {
-		return ""
-	}
-	return identity.PinOf(r.Old)
+	return license.Place{Pin: b.self.Pin(), Earlier: b.self.Earlier()}
 }
 
 // newDesk makes the desk of the end, which asks the tracker for what is counted.

@@ -141,7 +141,9 @@ func (i *Identity) Signer() ed25519.PrivateKey { return i.now.Load().private }
 // Frozen is the identity with the key that it has now, whatever follows: for what was
 // begun with this key and must end with it.
 func (i *Identity) Frozen() *Identity {
-	f := &Identity{nodeID: i.nodeID}
+	i.changing.Lock()
+	defer i.changing.Unlock()
+	f := &Identity{nodeID: i.nodeID, chain: i.chain}
 	f.now.Store(i.now.Load())
 	return f
 }

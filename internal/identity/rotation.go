@@ -114,16 +114,23 @@ func NodeIDOf(key ed25519.PublicKey, chain []Rotation) (string, error) {
 
 // ParseChain reads a chain of rotations and checks it as NodeIDOf does.
 func ParseChain(key ed25519.PublicKey, texts []string) (nodeID string, err error) {
+	nodeID, _, err = ParseEarlier(key, texts)
+	return nodeID, err
+}
+
+// ParseEarlier is ParseChain that answers Identity.Earlier too.
+func ParseEarlier(key ed25519.PublicKey, texts []string) (nodeID string, pins []string, err error) {
 	if len(texts) > maxChain {
-		return "", ErrBadRotation
+		return "", nil, ErrBadRotation
 	}
 	chain := make([]Rotation, len(texts))
 	for i, text := range texts {
 		if chain[i], err = ParseRotation(text); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
-	return NodeIDOf(key, chain)
+	nodeID, err = NodeIDOf(key, chain)
+	return nodeID, earlier(chain), err
 }
 
 // Chain is how the key follows from the first one; empty if it is that.
@@ -135,6 +142,20 @@ func (i *Identity) Chain() []string {
 		texts[at] = r.String()
 	}
 	return texts
+}
+
+// Earlier are the pins of the keys that went before, the first one first.
+func (i *Identity) Earlier() []string {
+	i.changing.Lock()
+	defer i.changing.Unlock()
+	return earlier(i.chain)
+}
+
+func earlier(chain []Rotation) (pins []string) {
+	for _, r := range chain {
+		pins = append(pins, PinOf(r.Old))
+	}
+	return pins
 }
 
 // Next is the pin of the key that is to follow; "" without one.

@@ -131,7 +131,7 @@ func TestJudgeRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			from := test.from
-			if from == (license.Place{}) {
+			if from.Pin == "" {
 				from = license.Place{Pin: gateway.Pin()}
 			}
 			claim := license.Claim{Origin: shop, Client: license.ClientHash(shop, client)}

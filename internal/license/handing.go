@@ -29,9 +29,6 @@ func (k Key) Seat(c Claim, node string) (holder, origin string, needed bool) {
 	return holder, origin, true
 }
 
-// Signs reports whether what the key with this pin signed for a place may count.
-func (k Key) Signs(pin string, place Place) bool { return k.signs(pin, place) }
-
 // Over is by how much the quantity may be passed.
 func (k Key) Over() int64 { return k.over() }
 

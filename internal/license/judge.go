@@ -138,7 +138,7 @@ func (k Key) covers(p Permit, claim Claim, from Place, node string, now time.Tim
 // signatures of leases and blocks.
 func (k Key) at(from Place, node string) error {
 	switch {
-	case len(k.Gateways)+len(k.Nodes) == 0 || k.Bound(from.Pin, "") || k.Bound(from.First, "") || k.Bound("", node):
+	case len(k.Gateways)+len(k.Nodes) == 0 || k.BoundAt(from) || k.Bound("", node):
 	case len(k.Gateways) > 0 && k.Kind.Tracked():
 	case len(k.Nodes) > 0 && node == "":
 	default:

@@ -3,6 +3,7 @@ package license
 import (
 	"cmp"
 	"crypto/ed25519"
+	"slices"
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
@@ -103,11 +104,13 @@ func open(text, purpose, audience string, claims any) (pin string, err error) {
 }
 
 // Place is an end that uses licences. A gateway may have changed its key since licences
-// were bound to its first one.
+// were bound to it, or something was leased to it.
 type Place struct {
-	Node  string // ID of the node; "": it is a gateway
-	Pin   string // of its present key
-	First string // pin of its first key; "": Pin
+	Node    string   // ID of the node; "": it is a gateway
+	Pin     string   // of its present key
+	Earlier []string // pins of the keys that it had before
+	// Gateway are the pins of all keys of the gateway that counts for a node.
+	Gateway []string
 }
 
 // Name is what leases and blocks for the place say in For: of a gateway the present key,
@@ -120,21 +123,24 @@ func (p Place) is(name string) bool {
 	if p.Node != "" {
 		return name == p.Node
 	}
-	return name == p.Pin || p.First != "" && name == p.First
+	return p.has(name)
 }
 
-// bound reports whether a key is bound to the place.
-func (k Key) bound(p Place) bool {
-	return k.Bound(p.Pin, p.Node) || k.Bound(p.First, "")
+// has reports whether a key of the place has the pin, or had it.
+func (p Place) has(pin string) bool {
+	return pin != "" && (pin == p.Pin || slices.Contains(p.Earlier, pin))
+}
+
+// BoundAt reports whether a key is bound to the place.
+func (k Key) BoundAt(p Place) bool {
+	return k.Bound("", p.Node) || slices.ContainsFunc(k.Gateways, p.has)
 }
 
 // signs reports whether what this pin signed may count for a key: it is bound to the
-// signer, or the signer is the place to which it is bound.
+// signer, under whichever of the signer's keys.
 func (k Key) signs(pin string, place Place) bool {
-	if k.Bound(pin, "") {
-		return true
-	}
-	return pin == place.Pin && k.bound(place)
+	return k.Bound(pin, "") || place.has(pin) && k.BoundAt(place) ||
+		slices.Contains(place.Gateway, pin) && k.BoundAt(Place{Earlier: place.Gateway})
 }
 
 // Until is the last moment of a lease's or block's use, with the key's grace.

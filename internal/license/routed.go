@@ -38,7 +38,7 @@ func (r *Routed) own(text string) bool {
 		return false
 	}
 	k, err := Parse(text, r.Vendors())
-	return err == nil && k.bound(r.Place())
+	return err == nil && k.BoundAt(r.Place())
 }
 
 // Report implements Tracking. What this end counts itself it is told as well.

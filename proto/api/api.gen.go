@@ -1409,7 +1409,10 @@ type LinkDrain struct {
 
 // LinkHello defines model for LinkHello.
 type LinkHello struct {
-	Api      string   `json:"api"`
+	Api string `json:"api"`
+
+	// Chain How the gateway's key follows from its first one; none: it is that.
+	Chain    []string `json:"chain,omitempty,omitzero"`
 	Features []string `json:"features,omitempty,omitzero"`
 
 	// Gateway The gateway's name.

@@ -99,17 +99,11 @@ func (n *nodeSide) placeOf(ctx context.Context, c access.Caller, wish api.LeaseR
 		place.Node = id
 		return place, ownNode(place, wish)
 	}
-	id, err := identity.ParseChain(c.Key, wish.Chain)
+	id, earlier, err := identity.ParseEarlier(c.Key, wish.Chain)
 	if err != nil {
 		return place, problem.New(problem.BadRequest, "How the key follows from its first one is not shown as it must be.").At("chain")
 	}
-	if len(wish.Chain) > 0 {
-		first, err := identity.ParseRotation(wish.Chain[0])
-		if err != nil {
-			return place, problem.New(problem.BadRequest, "How the key follows from its first one is not shown as it must be.").At("chain")
-		}
-		place.First = identity.PinOf(first.Old)
-	}
+	place.Earlier = earlier
 	if wish.By == "" {
 		return place, nil
 	}

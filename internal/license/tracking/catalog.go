@@ -147,8 +147,7 @@ func (s *Server) takeOwn(ctx context.Context, c *catalog) error {
 
 // bound judges whether what a key counts can be handed out by this server.
 func (s *Server) bound(k license.Key) error {
-	place := s.cfg.Place()
-	if !k.Kind.Tracked() || k.Bound(s.Pin(), "") || k.Bound(place.First, place.Node) || k.Kind == license.PerNode && len(k.Nodes) > 0 {
+	if !k.Kind.Tracked() || k.BoundAt(s.cfg.Place()) || k.Kind == license.PerNode && len(k.Nodes) > 0 {
 		return nil
 	}
 	return k.Problem(problem.LicenseElsewhere, "It is counted by another server than this one, whose key is %s.", s.Pin())

@@ -179,7 +179,7 @@ func (s *Server) fits(e entry, w wish) error {
 		return err
 	}
 	holder, _, seated := k.Seat(w.Claim, w.node)
-	if (seated || k.Kind == license.Page) && !k.Signs(s.Pin(), w.place) {
+	if (seated || k.Kind == license.Page) && !k.BoundAt(s.cfg.Place()) {
 		return k.Problem(problem.LicenseElsewhere, "It is counted by another server than this one, whose key is %s.", s.Pin())
 	}
 	if seated && holder == "" {

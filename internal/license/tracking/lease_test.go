@@ -135,6 +135,31 @@ func TestOrderOfUse(t *testing.T) {
 	}
 }
 
+// Who changed its key counts what is bound to the keys that it had, for gateways as for nodes.
+func TestChangedKeyCounts(t *testing.T) {
+	w := newWorld(t)
+	browsers, pages := w.key(license.Browser), w.key(license.Page)
+	for range 2 {
+		if _, err := w.gateway.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.gateway.Change(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := w.server()
+	w.add(s, browsers, pages)
+	n := newIdentity(t)
+	for _, place := range []license.Place{placeOf(w.gateway), {Node: n.NodeID(), Pin: n.Pin()}} {
+		for _, k := range []license.Key{browsers, pages} {
+			a, err := s.Lease(t.Context(), place, api.LeaseRequest{Key: k.Text, Origin: app, Client: "c", Node: n.NodeID(), Pages: 5})
+			if err != nil || a.Lease == "" && len(a.Blocks) == 0 {
+				t.Errorf("%s for %+v: %+v, %v", k.Kind, place, a, err)
+			}
+		}
+	}
+}
+
 // A licence with too few pages for a job goes behind one with enough, and is used when
 // there is no other.
 func TestOrderOfUseOfPages(t *testing.T) {

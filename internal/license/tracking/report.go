@@ -57,7 +57,7 @@ func (s *Server) topUp(ctx context.Context, by license.Place, node, id, project 
 	}
 	k := e.key
 	w := wanted{node: node, pages: max(lowWater, pages), more: 2 * pages}
-	if e.available() != nil || k.During(s.cfg.Clock()) != nil || !k.Signs(s.Pin(), by) {
+	if e.available() != nil || k.During(s.cfg.Clock()) != nil || !k.BoundAt(s.cfg.Place()) {
 		w = wanted{node: node} // what was used is used
 	}
 	blocks, err := s.blocks(ctx, k, w)

@@ -56,7 +56,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func placeOf(id *identity.Identity) license.Place {
-	return license.Place{Pin: id.Pin(), First: id.Pin()}
+	return license.Place{Pin: id.Pin(), Earlier: id.Earlier()}
 }
 
 // server begins anew with what is in the records.

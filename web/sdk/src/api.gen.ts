@@ -2365,6 +2365,8 @@ export interface components {
             /** @description The gateway's name. */
             gateway: string;
             features?: string[];
+            /** @description How the gateway's key follows from its first one; none: it is that. */
+            chain?: string[];
             /** @description The gateway's clock in a token that the gateway signed; the node judges grants by it. */
             time: string;
             /** @description The number of this link in a token that the gateway signed; the node stores it and gives it back with its next link. */

@@ -61,8 +61,7 @@ func (b *base) newTracker(c trackerConfig) (*tracker, error) {
 		}
 	}
 	standsInFor, hasStandby := cfg.Tracking.StandsInFor(), cfg.Tracking.Standby != ""
-	pair := c.lone && (hasStandby || standsInFor.Pin != "")
-	t.book, err = ledger.Open(b.ctx, ledger.Config{Records: c.ledger, Server: b.self, Whole: pair, Log: b.log})
+	t.book, err = ledger.Open(b.ctx, ledger.Config{Records: c.ledger, Server: b.self, Whole: c.lone, Log: b.log})
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +222,7 @@ func (t *tracker) routes(d *license.Desk) []access.Route {
 	list := t.desk()
 	list = append(list, lts.NodeRoutes(lts.NodeConfig{
 		Tracking: t.tracking, Records: t.records, Known: func(pin string) bool { return pin != "" && pin == t.standbyPin() },
+		Counts: func(node string) bool { _, counted := t.book.Head(node); return counted },
 	})...)
 	list = append(list, lts.ReplicaRoutes(lts.ReplicaConfig{
 		Records: t.records, Book: t.book, Adopt: t.server.Adopt, Standby: t.standbyPin, Seen: t.seen,

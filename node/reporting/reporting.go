@@ -174,8 +174,12 @@ func (r *Reporter) batch(ctx context.Context, after int64) (more bool, err error
 	if err != nil || len(receipts) == 0 {
 		return false, err
 	}
+	_, start, err := r.Store.MeterHead(ctx)
+	if err != nil {
+		return false, err
+	}
 	batch := api.ReceiptBatch{
-		Node: r.Identity.NodeID(), Chain: r.Identity.Chain(), Before: before, Receipts: receipts, Head: license.SignHead(r.Identity, head),
+		Node: r.Identity.NodeID(), Chain: r.Identity.Chain(), Before: before, Start: start, Receipts: receipts, Head: license.SignHead(r.Identity, head),
 	}
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

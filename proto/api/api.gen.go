@@ -1807,6 +1807,9 @@ type ReceiptBatch struct {
 
 	// Receipts One after another.
 	Receipts []Receipt `json:"receipts"`
+
+	// Start Number of the node's last page that has no receipt; the first receipt follows it.
+	Start int64 `json:"start,omitempty,omitzero"`
 }
 
 // ReceiptMark defines model for ReceiptMark.

@@ -27,9 +27,9 @@ type Config struct {
 	// the order of their places, whichever Book on these Records counted it. It must not
 	// call Report or Refresh. What was there at Open can be had from Scan. nil: nobody asks.
 	Counted func(place int64, receipts []api.Receipt)
-	// Whole asks each node for its pages from the first one on: two servers of which one
-	// stands in for the other must have the same in the end. Else a node that comes from
-	// another ledger goes on where it is.
+	// Whole asks each node for its pages from the first one on: a server whose ledger was lost
+	// gets it from the nodes, and two of which one stands in for the other have the same in the
+	// end. Else a node that comes from another ledger goes on where it is.
 	Whole bool
 	Every time.Duration // at which Serve looks for what another Book has counted; 0: 5 s
 	Log   *slog.Logger  // nil: discarded

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/platen-scan/platen/internal/access/accesstest"
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 )
 
@@ -40,6 +41,23 @@ func TestWholeBeginsWithTheFirstPage(t *testing.T) {
 	_, err = m.report(t, b, m.batch(11, 20))
 	if mark, ok := Gap(err); !errors.Is(err, problem.ReceiptGap.Error()) || !ok || mark.Seq != 0 || mark.Chain != "" {
 		t.Fatalf("Report from page 11 on = %v, want ReceiptGap from the first one on", err)
+	}
+	old := m.batch(11, 20) // of a node that has no receipts of the pages before
+	old.Start = 10
+	from, err := Open(t.Context(), Config{Records: accesstest.NewRecords(), Server: newIdentity(t), Whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mark, err := m.report(t, from, old); err != nil || mark.Seq != 20 {
+		t.Errorf("Report from the first receipt on = %d, %v, want 20", mark.Seq, err)
+	}
+	standby, err := Open(t.Context(), Config{Records: accesstest.NewRecords(), Server: newIdentity(t), Whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = from.Batches(t.Context(), 0, func(_ int64, batch api.ReceiptBatch) error { _, err := m.report(t, standby, batch); return err })
+	if err != nil || standby.Pages() != 10 {
+		t.Errorf("its copy: %v, %d pages, want 10", err, standby.Pages())
 	}
 	for _, part := range [][2]int64{{1, 10}, {11, 30}} {
 		if mark, err := m.report(t, b, m.batch(part[0], part[1])); err != nil || mark.Seq != part[1] {

@@ -87,7 +87,7 @@ func (b *Book) follow(ctx context.Context, r run) (record, error) {
 	m = &meter{m.base, m.before, m.seq, m.chain, m.keys, slices.Clone(m.spans), slices.Clone(m.jobs)}
 	b.mu.RUnlock()
 
-	if b.cfg.Whole && m.seq == m.base && m.base > 0 {
+	if b.cfg.Whole && m.seq == m.base && m.base > r.batch.Start {
 		return record{}, (&meter{}).gap()
 	}
 	if r.first() > m.seq+1 || r.last() <= m.base {

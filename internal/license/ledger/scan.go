@@ -54,6 +54,11 @@ func (b *Book) Batches(ctx context.Context, after int64, yield func(next int64, 
 			return err
 		}
 		batch := api.ReceiptBatch{Node: r.node, Chain: keys, Before: hex.EncodeToString(r.before), Head: r.head}
+		b.mu.RLock()
+		if m := b.nodes[r.node]; m != nil && m.base == r.first()-1 {
+			batch.Start = m.base // there is nothing before it here
+		}
+		b.mu.RUnlock()
 		for i := range r.receipts {
 			batch.Receipts = append(batch.Receipts, r.receipts[i].wire())
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platen-scan/platen/internal/access/accesstest"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
@@ -58,6 +59,40 @@ func TestWhoAsks(t *testing.T) {
 		} else if err != nil || b.For != tt.want {
 			t.Errorf("%s: for %s, %v, want %s", tt.name, b.For, err, tt.want)
 		}
+	}
+}
+
+// A server that was restored or made anew has the pages that it had, once it has leased
+// something to who brings them: the nodes keep them all. Until then nothing is lost.
+func TestLostLedger(t *testing.T) {
+	e := newServer(t)
+	w := &world{t, newIdentity(t)}
+	gateway, m := newIdentity(t), newMeter(t)
+	m.commit(9, "", "")
+	from := remote(t, gateway, e)
+	leasePages(t, from, m, 1)
+	if err := m.report(from, 0); err != nil {
+		t.Fatal(err)
+	}
+	// The gateway changes its key: its node is known.
+	changed := newIdentity(t)
+	m.commit(1, "", "")
+	if err := m.report(remote(t, changed, e), 9); err != nil {
+		t.Errorf("pages of a node that is known, by another gateway: %v", err)
+	}
+	e.records, e.pages = accesstest.NewRecords(), accesstest.NewRecords()
+	w.start(e, nil, "")
+	if _, err := e.server.Add(t.Context(), w.key(license.Page, 100, e.id)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.server.CreateProject(t.Context(), api.ProjectRequest{Organisation: "ACME", Code: "SCAN"}); err != nil {
+		t.Fatal(err)
+	}
+	m.commit(1, "", "")
+	wantCode(t, "pages of a node that was forgotten", m.report(from, 10), problem.PermissionDenied)
+	leasePages(t, from, m, 1)
+	if err := m.report(from, 10); err != nil || e.book.Pages() != 11 {
+		t.Errorf("after a lease: %v, %d pages, want 11", err, e.book.Pages())
 	}
 }
 

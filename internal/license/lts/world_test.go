@@ -99,7 +99,7 @@ func (w *world) end(id *identity.Identity) *end {
 func (w *world) start(e *end, main *end, standby string) {
 	w.t.Helper()
 	var err error
-	e.book, err = ledger.Open(w.t.Context(), ledger.Config{Records: e.pages, Server: e.id, Whole: main != nil || standby != ""})
+	e.book, err = ledger.Open(w.t.Context(), ledger.Config{Records: e.pages, Server: e.id, Whole: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -127,7 +127,8 @@ func (w *world) start(e *end, main *end, standby string) {
 	e.guard = access.New(access.Config{Records: e.records, PeerKey: peerKey, Origins: access.NewOrigins()})
 	e.table = slices.Concat(
 		Routes(c),
-		NodeRoutes(NodeConfig{Tracking: e.tracking, Records: records, Known: func(pin string) bool { return standby != "" && pin == standby }}),
+		NodeRoutes(NodeConfig{Tracking: e.tracking, Records: records, Known: func(pin string) bool { return standby != "" && pin == standby },
+			Counts: func(node string) bool { _, counted := e.book.Head(node); return counted }}),
 		ReplicaRoutes(ReplicaConfig{Records: e.records, Book: e.book, Adopt: e.server.Adopt, Standby: func() string { return standby }, Seen: e.main.Seen}),
 		DescribeRoute(func(context.Context) (api.License, error) {
 			return api.License{Mode: api.LicenseModeFree, Vendors: []string{w.vendor.Pin()}, Keys: []api.LicenseKey{}, Clock: api.LicenseClockGood}, nil

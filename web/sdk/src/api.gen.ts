@@ -3027,6 +3027,11 @@ export interface components {
             chain?: string[];
             /** @description Chain before the first receipt. */
             before: string;
+            /**
+             * Format: int64
+             * @description Number of the node's last page that has no receipt; the first receipt follows it.
+             */
+            start?: number;
             /** @description One after another. */
             receipts: components["schemas"]["Receipt"][];
             /** @description Number and chain of the last one in a token that the node signed. */

@@ -73,7 +73,7 @@ func (b *base) newTracker(c trackerConfig) (*tracker, error) {
 	t.server = tracking.New(tracking.Config{
 		Identity: b.self, Records: counted, Ledger: t.book, Place: c.place, Vendors: b.vendors, Own: b.ownKeys, Clock: t.clock.Now, Log: b.log,
 	})
-	t.alerts = alerts.New(t.alertsConfig(cfg))
+	watch := t.alertsConfig(cfg)
 	t.tracking = t.server
 	switch {
 	case c.lone && standsInFor.Pin != "":
@@ -83,12 +83,15 @@ func (b *base) newTracker(c trackerConfig) (*tracker, error) {
 			Client: b.mutualTLS, Log: b.log,
 		})
 		t.tracking = t.standby
+		watch.Away = func() (string, time.Time) { return t.main, t.standby.Away() }
 	case c.lone && hasStandby:
 		main := lts.NewMain(t.server, t.standbyPin, nil)
-		t.tracking, t.seen = main, main.Seen
+		t.tracking, t.seen, watch.Idle = main, main.Seen, main.Waits
 	case !c.lone:
 		err = t.route(c, cfg.License.Tracking())
 	}
+	watch.Records = t.records // which are journaled at a standby
+	t.alerts = alerts.New(watch)
 	return t, err
 }
 
@@ -194,10 +197,9 @@ func (t *tracker) serve(ctx context.Context) error {
 		group.Go(func() error { return t.clock.Serve(ctx) })
 	}
 	group.Go(func() error { return t.book.Serve(ctx) })
+	group.Go(func() error { return t.alerts.Serve(ctx) })
 	if t.standby != nil {
 		group.Go(func() error { return t.standby.Serve(ctx) })
-	} else {
-		group.Go(func() error { return t.alerts.Serve(ctx) }) // what is copied is watched where it is copied from
 	}
 	return group.Wait()
 }
@@ -237,7 +239,7 @@ const alertsEvery = 10 * time.Second
 func (t *tracker) alertsConfig(cfg *config.Config) alerts.Config {
 	a := cfg.Alerts
 	return alerts.Config{
-		Records: t.records, Server: t.self, Name: t.name, Items: t.watched, Every: alertsEvery, Log: t.log, Now: t.clock.Now,
+		Server: t.self, Name: t.name, Items: t.watched, Every: alertsEvery, Log: t.log, Now: t.clock.Now,
 		Mail: alerts.Mail{Server: a.SMTP, Security: a.Security, From: a.From, User: a.User, Password: a.Password},
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 // Defines values for AlertType.
 const (
+	AlertTypeAway   AlertType = "away"
 	AlertTypeExpiry AlertType = "expiry"
 	AlertTypeTest   AlertType = "test"
 	AlertTypeUsage  AlertType = "usage"
@@ -28,6 +29,8 @@ const (
 // Valid indicates whether the value is a known member of the AlertType enum.
 func (e AlertType) Valid() bool {
 	switch e {
+	case AlertTypeAway:
+		return true
 	case AlertTypeExpiry:
 		return true
 	case AlertTypeTest:
@@ -930,11 +933,13 @@ type Alert struct {
 	Sent         []AlertSent `json:"sent,omitempty,omitzero"`
 
 	// Text For people.
-	Text string    `json:"text"`
+	Text string `json:"text"`
+
+	// Type away: the main licence tracking server does not answer its standby, which stands in.
 	Type AlertType `json:"type"`
 }
 
-// AlertType defines model for Alert.Type.
+// AlertType away: the main licence tracking server does not answer its standby, which stands in.
 type AlertType string
 
 // AlertSent defines model for AlertSent.

@@ -28,6 +28,12 @@ type Config struct {
 	Mail    Mail
 	// Items are what is watched, as it is now; nil: nothing.
 	Items func(ctx context.Context) ([]Item, error)
+	// Idle reports that another server watches and sends at the moment; nil: none ever does.
+	Idle func() bool
+	// Away is for which server this one stands in, and since when that one was not heard of,
+	// which is an alert if it lasts. Else since is zero, and this one is idle. nil: it never
+	// stands in.
+	Away  func() (main string, since time.Time)
 	Every time.Duration    // at which they are looked at; 0: a minute
 	Roots *x509.CertPool   // for mail server and webhooks; nil: the system's
 	Now   func() time.Time // nil: time.Now
@@ -69,6 +75,8 @@ const (
 	settingsKey = "alerts.settings"
 	eventKey    = "alerts.event."
 	shown       = 50 // alerts in the history
+	// longAway is for how long a main server may be away before that is told.
+	longAway = 15 * time.Minute
 	// forgetAfter is when an alert may come up again for the same thing.
 	forgetAfter = 400 * 24 * time.Hour
 )
@@ -221,15 +229,10 @@ func (a *Alerts) kick() {
 func (a *Alerts) Serve(ctx context.Context) error {
 	for {
 		wait := a.cfg.Every
-		if err := a.Check(ctx); err != nil && ctx.Err() == nil {
-			a.cfg.Log.Error("licences cannot be watched", "error", err)
-		}
-		next, err := a.sendDue(ctx)
-		if err != nil && ctx.Err() == nil {
-			a.cfg.Log.Error("alerts cannot be sent", "error", err)
-		}
-		if next > 0 {
-			wait = min(wait, next)
+		if !a.idle() {
+			if next := a.look(ctx); next > 0 {
+				wait = min(wait, next)
+			}
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -243,13 +246,34 @@ func (a *Alerts) Serve(ctx context.Context) error {
 	}
 }
 
+// idle reports whether another server watches and sends.
+func (a *Alerts) idle() bool {
+	if a.cfg.Away != nil {
+		_, since := a.cfg.Away()
+		return since.IsZero()
+	}
+	return a.cfg.Idle != nil && a.cfg.Idle()
+}
+
+// look raises and sends what there is, and answers when more is to be sent; 0: nothing waits.
+func (a *Alerts) look(ctx context.Context) time.Duration {
+	if err := a.Check(ctx); err != nil && ctx.Err() == nil {
+		a.cfg.Log.Error("licences cannot be watched", "error", err)
+	}
+	next, err := a.sendDue(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.cfg.Log.Error("alerts cannot be sent", "error", err)
+	}
+	return next
+}
+
 // Check raises what is to be raised of the items as they are now.
 func (a *Alerts) Check(ctx context.Context) error {
 	if a.cfg.Items == nil {
 		return nil
 	}
 	items, err := a.cfg.Items(ctx)
-	if err != nil || len(items) == 0 {
+	if err != nil {
 		return err
 	}
 	s, err := a.Settings(ctx)
@@ -266,12 +290,29 @@ func (a *Alerts) Check(ctx context.Context) error {
 		}
 		return a.raise(ctx, name, alert, messages)
 	}
+	if err := a.checkMain(s, raise); err != nil {
+		return err
+	}
 	for _, i := range items {
 		if err := i.check(s, a.cfg.Now(), raise); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkMain raises that the main server is away for long, once.
+func (a *Alerts) checkMain(s api.AlertSettings, raise func(string, api.Alert, api.AlertSettings) error) error {
+	if a.cfg.Away == nil {
+		return nil
+	}
+	main, since := a.cfg.Away()
+	if since.IsZero() || a.cfg.Now().Sub(since) < longAway {
+		return nil
+	}
+	text := fmt.Sprintf("The licence tracking server at %s has not answered its standby %s since %s UTC. The standby renews what was leased and hands out what was free then; nothing can be changed until the main server is back.",
+		main, a.cfg.Name, since.UTC().Format("2006-01-02 15:04"))
+	return raise("away."+since.UTC().Format("20060102150405"), api.Alert{Type: api.AlertTypeAway, Text: text}, s)
 }
 
 // check raises what is to be raised of one item.
@@ -335,6 +376,7 @@ func (i Item) ends(now time.Time) string {
 func subject(a api.Alert) string {
 	what := map[api.AlertType]string{
 		api.AlertTypeUsage: fmt.Sprintf("%d per cent of a licence are used", a.Percent), api.AlertTypeExpiry: "a licence ends",
+		api.AlertTypeAway: "a licence tracking server is away",
 		api.AlertTypeTest: "a test",
 	}[a.Type]
 	return strings.TrimSpace("Platen: " + what + " " + a.Organisation)

@@ -321,6 +321,45 @@ func TestServeSendsAndEnds(t *testing.T) {
 	}
 }
 
+// A standby sends nothing until it stands in, then also that the main server is away for long,
+// once; its mail waits for the main server if it has none itself.
+func TestStandsIn(t *testing.T) {
+	h := newHook(t)
+	v := newServer(t, accesstest.NewRecords(), Mail{}, nil)
+	since := time.Time{}
+	v.cfg.Away = func() (string, time.Time) { return "lts.example:18643", since }
+	settings := api.AlertSettings{Thresholds: []int{50}, ExpiryDays: []int{}, Webhooks: []string{h.URL}}
+	address(&settings.Mail, "admin@example.com")
+	v.set(t, settings)
+	v.items = []Item{{ID: item, Revision: 1, Organisation: "ORG", Used: 1, Quantity: 10}}
+	if !v.idle() {
+		t.Error("a standby whose main server is there watches")
+	}
+	since = v.cfg.Now()
+	for _, want := range []int{0, 1, 1} {
+		if v.idle() {
+			t.Error("a standby that stands in does not watch")
+		}
+		v.look(t.Context())
+		if n := len(h.alerts(t)); n != want {
+			t.Errorf("%d were sent %v after the main server was heard of last, want %d", n, v.cfg.Now().Sub(since), want)
+		}
+		v.advance(longAway)
+	}
+	last := v.last(t)
+	if len(last) != 1 || last[0].Type != api.AlertTypeAway || !strings.Contains(last[0].Text, "lts.example:18643") {
+		t.Fatalf("alerts = %+v, want one of a server that is away", last)
+	}
+	if mail := last[0].Sent[0]; mail.Ok || mail.Fault != "It was not sent yet." {
+		t.Errorf("mail without a server: %+v, want it to wait", mail)
+	}
+	v.items[0].Used = 5
+	v.look(t.Context())
+	if n := len(h.alerts(t)); n != 2 {
+		t.Errorf("%d were sent, want that half is used too", n)
+	}
+}
+
 // tell raises an alert by its name.
 func (v *server) tell(t *testing.T, name string, alert api.Alert) {
 	t.Helper()

@@ -9,6 +9,9 @@
 // between leaves the message to the next who looks: a message may come twice, with the same
 // ID, and is never forgotten.
 //
+// A standby has the records of its main server, and watches and sends while that one is away:
+// also that it is away. The main one is told of it, and does not send it again.
+//
 // Mail goes to one server that platen.ini names. Webhooks are URLs that an administrator
 // has set: http or https, at any address, also within the network, since that is where
 // such services are. Nobody else can set one, no redirect is followed, and nothing of the

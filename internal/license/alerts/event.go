@@ -124,6 +124,9 @@ func (a *Alerts) sendDue(ctx context.Context) (next time.Duration, err error) {
 				continue
 			}
 			waits = true
+			if m.Mail && a.cfg.Away != nil && a.cfg.Mail.Server == "" {
+				continue // the main server sends it when it is back
+			}
 			if wait := m.Next.Sub(a.cfg.Now()); wait > 0 {
 				next = sooner(next, wait)
 				continue

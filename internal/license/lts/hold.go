@@ -54,6 +54,9 @@ func (m *Main) waits() error {
 	return problem.New(problem.TrackingOffline, "The licence tracking server was started a moment ago and waits for its standby.").After(holdTime)
 }
 
+// Waits reports whether the standby may have done what is not known here yet.
+func (m *Main) Waits() bool { return m.waits() != nil }
+
 // Lease implements license.Tracking.
 func (m *Main) Lease(ctx context.Context, place license.Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
 	if err := m.waits(); err != nil {

@@ -54,6 +54,7 @@ type Standby struct {
 	// back: nothing is told of while it changes.
 	serving sync.RWMutex
 	away    bool
+	since   time.Time // of the last copy before it began to stand in
 
 	looking chan struct{} // held by whoever speaks with the main server
 	client  *http.Client  // under looking
@@ -95,11 +96,15 @@ func NewStandby(ctx context.Context, cfg StandbyConfig) (*Standby, error) {
 // Pin implements license.Tracking.
 func (s *Standby) Pin() string { return s.cfg.Tracking.Pin() }
 
-// Away reports whether this server stands in at the moment.
-func (s *Standby) Away() bool {
+// Away is since when the main server for which this one stands in was not heard of, which
+// is when it was copied last; zero: this one does not stand in.
+func (s *Standby) Away() (since time.Time) {
 	s.serving.RLock()
 	defer s.serving.RUnlock()
-	return s.away
+	if !s.away {
+		return time.Time{}
+	}
+	return s.since
 }
 
 // Fixed is Config.Fixed: why nothing can be changed here.
@@ -186,7 +191,7 @@ func (s *Standby) answeredWithin(d time.Duration) bool {
 	return !s.last.IsZero() && s.cfg.Now().Sub(s.last) < d
 }
 
-// lost begins to stand in.
+// lost begins to stand in. The caller has the turn to speak with the main server.
 func (s *Standby) lost(err error) {
 	s.serving.Lock()
 	defer s.serving.Unlock()
@@ -194,7 +199,7 @@ func (s *Standby) lost(err error) {
 		return
 	}
 	s.cfg.Log.Warn("the main licence tracking server does not answer; this one stands in", "main", s.cfg.Main.Host, "error", err)
-	s.away = true
+	s.away, s.since = true, s.state.At
 	select {
 	case s.wake <- struct{}{}:
 	default:

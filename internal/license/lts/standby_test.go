@@ -285,6 +285,40 @@ func TestStandbyIsCutShort(t *testing.T) {
 	})
 }
 
+// A standby watches and sends while it stands in, by the main server's settings, and the main
+// one knows of it.
+func TestStandbyAlerts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		if err := p.main.alerts.Set(t.Context(), api.AlertSettings{Thresholds: []int{50}, ExpiryDays: []int{}, Webhooks: []string{"http://127.0.0.1:1/"}}); err != nil {
+			t.Fatal(err)
+		}
+		p.sync(true)
+		p.main.down.Store(true)
+		for range 2 {
+			time.Sleep(10 * time.Minute)
+			p.sync(false)
+			if err := p.standby.alerts.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.startMain()
+		if !p.main.main.Waits() {
+			t.Error("the main server does not wait for what its standby has sent")
+		}
+		p.main.down.Store(false)
+		p.sync(true)
+		p.equal(0)
+		state, err := p.main.alerts.State(t.Context())
+		if err != nil || len(state.Last) != 1 || state.Last[0].Type != api.AlertTypeAway || len(state.Last[0].Sent) != 1 {
+			t.Errorf("the main server's alerts: %+v, %v, want that it was away", state.Last, err)
+		}
+		if p.main.main.Waits() {
+			t.Error("the main server waits for a standby that has told all")
+		}
+	})
+}
+
 // A standby hands nothing out before it has a copy, and nobody else gets one.
 func TestWhoIsAStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -332,14 +366,14 @@ func TestStandbyServes(t *testing.T) {
 		p.equal(0)
 		p.main.down.Store(true)
 		time.Sleep(copyEvery + time.Second)
-		if !p.standby.standby.Away() {
+		if p.standby.standby.Away().IsZero() {
 			t.Error("the standby does not stand in")
 		}
 		p.mustSeat("second")
 		p.startMain()
 		p.main.down.Store(false)
 		time.Sleep(lookEvery + time.Second)
-		if p.standby.standby.Away() {
+		if !p.standby.standby.Away().IsZero() {
 			t.Error("the standby still stands in")
 		}
 		time.Sleep(copyEvery)

@@ -81,6 +81,7 @@ type end struct {
 	standby  *Standby
 	main     *Main
 	tracking license.Tracking
+	alerts   *alerts.Alerts
 	guard    *access.Guard
 	table    []access.Route
 	public   http.Handler
@@ -113,7 +114,14 @@ func (w *world) start(e *end, main *end, standby string) {
 	})
 	e.main = NewMain(e.server, func() string { return standby }, nil)
 	e.tracking = e.main
-	c := Config{Server: e.server, Book: e.book, Alerts: alerts.New(alerts.Config{Records: records, Server: e.id})}
+	watch := alerts.Config{
+		Records: records, Server: e.id, Name: "test", Items: func(context.Context) ([]alerts.Item, error) { return nil, nil },
+	}
+	if main != nil {
+		watch.Away = func() (string, time.Time) { return "main:1", e.standby.Away() }
+	}
+	e.alerts = alerts.New(watch)
+	c := Config{Server: e.server, Book: e.book, Alerts: e.alerts}
 	if main != nil {
 		e.standby, err = NewStandby(w.t.Context(), StandbyConfig{
 			Tracking: e.server, Journal: Journal{e.records}, Book: e.book, Main: license.Address{Host: "main:1", Pin: main.id.Pin()},

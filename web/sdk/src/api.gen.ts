@@ -2940,8 +2940,11 @@ export interface components {
         };
         Alert: {
             id: components["schemas"]["ShortID"];
-            /** @enum {string} */
-            type: "usage" | "expiry" | "test";
+            /**
+             * @description away: the main licence tracking server does not answer its standby, which stands in.
+             * @enum {string}
+             */
+            type: "usage" | "expiry" | "away" | "test";
             item: string;
             organisation?: string;
             percent?: number;

@@ -163,7 +163,7 @@ function headOf({ type, percent = 0, days = 0 }: Alert): string {
       return t('alert.usage', { percent });
     case 'expiry':
       return t('alert.expiry', { count: days });
-    case 'test':
-      return t('alert.test');
+    default:
+      return t(`alert.${type}`);
   }
 }

@@ -195,5 +195,6 @@ export const de: Record<keyof typeof en, string> = {
   'alerts.last.none': 'Es gab noch keine.',
   'alert.usage': 'Zu {percent} % verbraucht',
   'alert.expiry': '{count, plural, =0 {Endet heute} one {Endet in 1 Tag} other {Endet in # Tagen}}',
+  'alert.away': 'Der Hauptserver ist weg',
   'alert.test': 'Test',
 };

@@ -199,5 +199,6 @@ export const en = {
   'alerts.last.none': 'There was none yet.',
   'alert.usage': 'Used up to {percent} %',
   'alert.expiry': '{count, plural, =0 {Ends today} one {Ends in 1 day} other {Ends in # days}}',
+  'alert.away': 'The main server is away',
   'alert.test': 'Test',
 } as const;

@@ -43,7 +43,7 @@ func (g *gatewayService) extra(guard *access.Guard) []access.Route {
 		},
 	})...)
 	if g.tracker.remote == nil {
-		list = append(list, g.tracker.desk()...)
+		list = append(list, g.tracker.counter()...)
 	}
 	return list
 }
@@ -90,7 +90,7 @@ func (n *nodeService) place() license.Place { return n.node.Place() }
 // extra are the routes that the command adds to the node.
 func (n *nodeService) extra(guard *access.Guard) []access.Route {
 	list := append(n.routes(n)(guard), lts.DescribeRoute(n.tracker.describe(n.desk, n.unreported))...)
-	return append(list, n.tracker.desk()...)
+	return append(list, n.tracker.counter()...)
 }
 
 // unreported asks the node, which is not made yet when its routes are.

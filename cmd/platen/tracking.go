@@ -34,6 +34,7 @@ type tracker struct {
 	main     string          // address of the server that it stands in for
 	records  access.Records
 	tracking license.Tracking // who answers: this one, or another
+	desk     *license.Desk    // of the end; see newDesk
 	seen     func()           // hears that the standby has asked for a copy
 	ticks    bool             // the clock is the tracker's own to serve
 }
@@ -159,12 +160,11 @@ func (b *base) gatewayPlace() license.Place {
 
 // newDesk makes the desk of the end, which asks the tracker for what is counted.
 func (t *tracker) newDesk(place func() license.Place, records access.Records) *license.Desk {
-	d := license.NewDesk(license.DeskConfig{
+	t.desk = license.NewDesk(license.DeskConfig{
 		Place: place, End: t.name, Vendors: t.vendors, Own: func() access.Terms { return t.cfg.Load().License.Terms() },
 		Server: t.tracking, Clock: t.clock.Now, Suspect: t.clock.Suspect, Signed: t.clock.Signed, Records: records, Log: t.log,
 	})
-	d.Reload()
-	return d
+	return t.desk
 }
 
 // describe says what the end is licensed for. unreported is how many of its pages are not
@@ -197,6 +197,7 @@ func (t *tracker) serve(ctx context.Context) error {
 		group.Go(func() error { return t.clock.Serve(ctx) })
 	}
 	group.Go(func() error { return t.book.Serve(ctx) })
+	group.Go(func() error { return t.desk.Serve(ctx) })
 	group.Go(func() error { return t.alerts.Serve(ctx) })
 	if t.standby != nil {
 		group.Go(func() error { return t.standby.Serve(ctx) })
@@ -210,8 +211,8 @@ func (t *tracker) close() {
 	}
 }
 
-// desk answers administrators and operators, if things are counted here.
-func (t *tracker) desk() []access.Route {
+// counter answers administrators and operators, if things are counted here.
+func (t *tracker) counter() []access.Route {
 	c := lts.Config{Server: t.server, Book: t.book, Alerts: t.alerts}
 	if t.standby != nil {
 		c.Fixed = t.standby.Fixed
@@ -221,7 +222,7 @@ func (t *tracker) desk() []access.Route {
 
 // routes are those of a licence tracking server by itself.
 func (t *tracker) routes(d *license.Desk) []access.Route {
-	list := t.desk()
+	list := t.counter()
 	list = append(list, lts.NodeRoutes(lts.NodeConfig{
 		Tracking: t.tracking, Records: t.records, Known: func(pin string) bool { return pin != "" && pin == t.standbyPin() },
 		Counts: func(node string) bool { _, counted := t.book.Head(node); return counted },

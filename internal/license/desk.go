@@ -19,12 +19,14 @@ import (
 // Desk finds what covers sessions and requests, where browsers sign in: at a gateway, and
 // at a node for those who come to it without one. Its methods are safe for concurrent use.
 type Desk struct {
-	cfg   DeskConfig
-	cache cache
-	own   ownKeys
+	cfg     DeskConfig
+	cache   cache
+	own     ownKeys
+	changed chan struct{} // platen.ini was
 
 	mu      sync.Mutex
 	down    time.Time // until then the server is not asked for what can go without
+	coded   coded
 	reached time.Time // when the server answered last; zero: not since the start
 }
 
@@ -46,7 +48,7 @@ type DeskConfig struct {
 	Log     *slog.Logger // nil: none
 }
 
-// NewDesk makes a desk.
+// NewDesk makes a desk. It starts nothing; see Serve.
 func NewDesk(cfg DeskConfig) *Desk {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -54,7 +56,7 @@ func NewDesk(cfg DeskConfig) *Desk {
 	if cfg.Suspect == nil {
 		cfg.Suspect = func() bool { return false }
 	}
-	return &Desk{cfg: cfg, cache: cache{records: cfg.Records, log: cfg.Log}}
+	return &Desk{cfg: cfg, changed: make(chan struct{}, 1), cache: cache{records: cfg.Records, log: cfg.Log}}
 }
 
 // wish is a claim with all that decides what covers it.

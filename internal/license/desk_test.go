@@ -317,7 +317,7 @@ func TestAllows(t *testing.T) {
 	if l := d.License(); len(l.Keys) != 4 || l.Mode != "licensed" || l.Keys[0].Problem.Code != "license-expired" || l.Keys[3].Problem.Code != "license-invalid" {
 		t.Errorf("License = %+v", l)
 	}
-	if told := strings.Count(log.String(), "a licence of platen.ini cannot be used"); told != 1 || !strings.Contains(log.String(), "Key 4 of 4") {
+	if told := strings.Count(log.String(), "a licence that is set in platen.ini cannot be used"); told != 1 || !strings.Contains(log.String(), "Key 4 of 4") {
 		t.Errorf("the log says of the damaged key:\n%s", log.String())
 	}
 	if d.server.times() != 0 {

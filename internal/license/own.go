@@ -11,7 +11,7 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-// ownKeys are the keys of platen.ini, read once for each text.
+// ownKeys are the keys of platen.ini, or of its handshake code, read once for each text.
 type ownKeys struct {
 	mu      sync.Mutex
 	text    string
@@ -20,11 +20,17 @@ type ownKeys struct {
 	faults  []error
 }
 
-// Reload reads the keys of platen.ini as they are, so that the log says which are no good.
-func (d *Desk) Reload() { d.ownKeys() }
+// Reload has Serve look at platen.ini as it is.
+func (d *Desk) Reload() {
+	select {
+	case d.changed <- struct{}{}:
+	default: // it is about to
+	}
+}
 
+// ownKeys reads the keys, and tells the log of those that are no good.
 func (d *Desk) ownKeys() (keys []Key, faults []error) {
-	text, vendors, o := d.cfg.Own().ProductKey, d.cfg.Vendors(), &d.own
+	text, vendors, o := d.text(), d.cfg.Vendors(), &d.own
 	if len(vendors) == 0 {
 		return nil, nil
 	}
@@ -38,13 +44,13 @@ func (d *Desk) ownKeys() (keys []Key, faults []error) {
 	o.mu.Unlock()
 	for _, err := range faults {
 		if !known {
-			d.cfg.Log.Warn("a licence of platen.ini cannot be used", "error", err)
+			d.cfg.Log.Warn("a licence that is set in platen.ini cannot be used", "error", err)
 		}
 	}
 	return keys, faults
 }
 
-// Allows reports whether a key of platen.ini names the origin, so that its pages may ask
+// Allows reports whether a key of platen.ini or its handshake code names the origin, so that its pages may ask
 // (access.Origins.Licensed).
 func (d *Desk) Allows(o access.Origin) bool {
 	place, now := d.cfg.Place(), d.cfg.Clock()

@@ -1280,6 +1280,9 @@ type LeaseAnswer struct {
 	// Key The vendor's token of the item.
 	Key string `json:"key"`
 
+	// Keys All tokens of the handshake code, where it was asked for nothing but them: without origin, node and module.
+	Keys []string `json:"keys,omitempty,omitzero"`
+
 	// Lease Of a seat.
 	Lease string `json:"lease,omitempty,omitzero"`
 
@@ -1329,7 +1332,7 @@ type License struct {
 	// HandshakeCode Organisation and code.
 	HandshakeCode HandshakeCode `json:"handshakeCode,omitempty,omitzero"`
 
-	// Keys Of ProductKey.
+	// Keys Of ProductKey, or those of the handshake code as its licence tracking server told them last.
 	Keys []LicenseKey `json:"keys"`
 
 	// Mode open: no vendor's keys are trusted here, nothing is asked for. free: a vendor's are, but there is none: Platen's own pages, the command line and

@@ -42,7 +42,12 @@ func (s *Server) Lease(ctx context.Context, place license.Place, r api.LeaseRequ
 	entries, err := s.candidates(ctx, r, w)
 	if err == nil {
 		var answer api.LeaseAnswer
-		if answer, err = s.first(ctx, entries, w); err == nil {
+		if r.HandshakeCode != "" && w.Free() && w.node == "" {
+			answer = all(entries)
+		} else {
+			answer, err = s.first(ctx, entries, w)
+		}
+		if err == nil {
 			answer.Time = access.TimeToken(s.cfg.Identity, place.Name(), s.cfg.Clock())
 			return answer, nil
 		}
@@ -107,6 +112,20 @@ func (s *Server) candidates(ctx context.Context, r api.LeaseRequest, w wish) ([]
 		return nil, problem.New(problem.LicenseMissing, "Handshake code %s has no licence at the licence tracking server.", r.HandshakeCode)
 	}
 	return entries, nil
+}
+
+// all are the keys of items that may be handed out, for an end that is to know whose pages
+// may ask.
+func all(entries []entry) (answer api.LeaseAnswer) {
+	for _, e := range entries {
+		if e.available() == nil && len(answer.Keys) < maxItems {
+			answer.Keys = append(answer.Keys, e.key.Text)
+		}
+	}
+	if len(answer.Keys) > 0 {
+		answer.Key = answer.Keys[0]
+	}
+	return answer
 }
 
 // inOrder puts items into the order of use.

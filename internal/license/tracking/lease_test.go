@@ -135,6 +135,24 @@ func TestOrderOfUse(t *testing.T) {
 	}
 }
 
+// An end that is to know whose pages may ask is told all keys of a code, and takes nothing.
+func TestKeysOfCode(t *testing.T) {
+	w := newWorld(t)
+	s := w.server()
+	browsers, pages, suspended := w.key(license.Browser), w.key(license.Page), w.key(license.Browser)
+	w.add(s, browsers, pages, suspended)
+	if _, err := s.Suspend(t.Context(), suspended.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	w.project(s)
+	a, err := s.Lease(t.Context(), placeOf(w.gateway), api.LeaseRequest{HandshakeCode: "ACME-SCAN"})
+	if err != nil || len(a.Keys) != 2 || !slices.Contains(a.Keys, browsers.Text) || !slices.Contains(a.Keys, pages.Text) || a.Lease != "" || len(a.Blocks) > 0 {
+		t.Errorf("keys of the code: %+v, %v, want two", a, err)
+	}
+	_, err = s.Lease(t.Context(), placeOf(w.gateway), api.LeaseRequest{HandshakeCode: "ACME-OTHER"})
+	wantCode(t, "keys of an unknown code", err, problem.HandshakeUnknown)
+}
+
 // Who changed its key counts what is bound to the keys that it had, for gateways as for nodes.
 func TestChangedKeyCounts(t *testing.T) {
 	w := newWorld(t)

@@ -2768,7 +2768,7 @@ export interface components {
             vendors: string[];
             /** @description Of this end's key, which a vendor binds keys to. */
             pin?: string;
-            /** @description Of ProductKey. */
+            /** @description Of ProductKey, or those of the handshake code as its licence tracking server told them last. */
             keys: components["schemas"]["LicenseKey"][];
             handshakeCode?: components["schemas"]["HandshakeCode"];
             /** @description Address of the licence tracking server; none: this end's own. */
@@ -2990,6 +2990,8 @@ export interface components {
         LeaseAnswer: {
             /** @description The vendor's token of the item. */
             key: string;
+            /** @description All tokens of the handshake code, where it was asked for nothing but them: without origin, node and module. */
+            keys?: string[];
             /** @description Of a seat. */
             lease?: string;
             /** @description Pages of the node, all that it may use still. */

@@ -79,7 +79,7 @@ func (n *nodeSide) postLease(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer, err := n.Tracking.Lease(ctx, place, wish)
 	if err != nil {
-		if !known {
+		if !known && problem.From(err).Code.Status() < http.StatusInternalServerError { // else nothing was guessed
 			n.limits.fail(caller.Address, n.Now())
 		}
 		return err

@@ -285,6 +285,23 @@ func TestStandbyIsCutShort(t *testing.T) {
 	})
 }
 
+// Whom a standby refuses while the main server is there has guessed nothing: it is answered
+// when that one is away.
+func TestStandbyKnowsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.sync(true)
+		p.remote = remote(t, p.gateway, p.standby)
+		for range 2 * failures {
+			_, err := p.seat("first")
+			wantCode(t, "a standby whose main server is there", err, problem.TrackingOffline)
+		}
+		p.main.down.Store(true)
+		time.Sleep(fresh)
+		p.mustSeat("first")
+	})
+}
+
 // A standby watches and sends while it stands in, by the main server's settings, and the main
 // one knows of it.
 func TestStandbyAlerts(t *testing.T) {

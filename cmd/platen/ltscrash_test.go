@@ -154,13 +154,14 @@ func (n *scanningNode) job(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		image := binary.BigEndian.AppendUint64([]byte{0xff, 0xd8, 0xff}, uint64(n.pages.Add(1)))
+		image := binary.BigEndian.AppendUint64([]byte{0xff, 0xd8, 0xff}, uint64(n.pages.Load()))
 		if _, err := w.Write(append(image, 0xff, 0xd9)); err != nil {
 			return err
 		}
 		if _, err := w.Commit(ctx, 0); err != nil {
 			return err
 		}
+		n.pages.Add(1)
 		left, _ = w.Left()
 		n.reporter.Committed()
 	}
@@ -172,8 +173,8 @@ func (n *scanningNode) scan(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		err := n.job(ctx)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, problem.TrackingOffline.Error()) && !errors.Is(err, problem.LicensePages.Error()) {
+		err := n.job(n.t.Context()) // which is not cut short: each page is counted here too
+		if err != nil && !errors.Is(err, problem.TrackingOffline.Error()) && !errors.Is(err, problem.LicensePages.Error()) {
 			n.t.Errorf("scanning: %v", err)
 		}
 		select {

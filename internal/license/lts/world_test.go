@@ -181,6 +181,7 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	in := accesstest.NewRequest(access.RoadNode, r.Method, r.URL.RequestURI(), body)
 	in = in.WithContext(context.WithValue(r.Context(), peer{}, w.from.Public()))
+	in.RemoteAddr = "192.0.2.9:40000" // all ends are at one
 	answer := accesstest.Do(w.to.node, in)
 	if w.to.down.Load() || most > 0 && asked == most || answer.Code == 0 {
 		return nil, errDown

@@ -60,7 +60,7 @@ func (g *Guard) allowOrigin(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.InvalidJSON, "It begins with http:// or https://, and nothing follows the host and port.").At("origin")
 	}
 	c := consent{Origin: o.String(), By: CallerOf(r.Context()).who(), Created: g.Now()}
-	err = put(r.Context(), g.Records, originKey+o.id(), c, g.Now().Add(claimFor), 0)
+	err = PutRecord(r.Context(), g.Records, originKey+o.id(), c, g.Now().Add(claimFor), 0)
 	if errors.Is(err, ErrConflict) {
 		c, err = g.consent(r.Context(), o.id())
 	}
@@ -101,6 +101,6 @@ func (g *Guard) withdrawOrigin(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Guard) consent(ctx context.Context, id string) (c consent, err error) {
-	c, _, err = get[consent](ctx, g.Records, originKey+id)
+	c, _, err = GetRecord[consent](ctx, g.Records, originKey+id)
 	return c, err
 }

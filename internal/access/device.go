@@ -75,7 +75,7 @@ func (g *Guard) newDevice(ctx context.Context, name, address string) (api.Device
 	d := device{ID: scan.RandomText(shortIDLength), Name: name, Address: address, State: deviceOpen,
 		Secret: hash(secret), Expires: now.Add(deviceLife), Interval: deviceInterval}
 	d.Code = d.codeHash(code)
-	if err := put(ctx, g.Records, deviceKey+d.ID, d, d.Expires, 0); err != nil {
+	if err := PutRecord(ctx, g.Records, deviceKey+d.ID, d, d.Expires, 0); err != nil {
 		return api.DeviceGrant{}, err
 	}
 	answer := d.describe(code)
@@ -109,7 +109,7 @@ func (g *Guard) deviceByCode(ctx context.Context, code string) (found device, er
 // editDevice changes a grant; GrantDenied if there is none.
 func (g *Guard) editDevice(ctx context.Context, id string, edit func(*device) error) error {
 	return withRetry(ctx, func() error {
-		d, revision, err := get[device](ctx, g.Records, deviceKey+id)
+		d, revision, err := GetRecord[device](ctx, g.Records, deviceKey+id)
 		if errors.Is(err, ErrNoRecord) {
 			return problem.GrantDenied.Error()
 		}
@@ -119,7 +119,7 @@ func (g *Guard) editDevice(ctx context.Context, id string, edit func(*device) er
 		if err != nil {
 			return err
 		}
-		return put(ctx, g.Records, deviceKey+id, d, d.Expires, revision)
+		return PutRecord(ctx, g.Records, deviceKey+id, d, d.Expires, revision)
 	})
 }
 

@@ -184,7 +184,7 @@ func (j *JoinTokens) wrong(ctx context.Context, r joinRecord, revision uint64) e
 }
 
 func (j *JoinTokens) read(ctx context.Context, id string) (joinRecord, uint64, error) {
-	r, revision, err := get[joinRecord](ctx, j.Records, joinKey+id)
+	r, revision, err := GetRecord[joinRecord](ctx, j.Records, joinKey+id)
 	if errors.Is(err, ErrNoRecord) {
 		err = problem.JoinTokenInvalid.Error()
 	}
@@ -192,7 +192,7 @@ func (j *JoinTokens) read(ctx context.Context, id string) (joinRecord, uint64, e
 }
 
 func (j *JoinTokens) write(ctx context.Context, r joinRecord, revision uint64) error {
-	return put(ctx, j.Records, joinKey+r.ID, r, r.kept(), revision)
+	return PutRecord(ctx, j.Records, joinKey+r.ID, r, r.kept(), revision)
 }
 
 // List pages through the tokens that can still be used, without their secrets.

@@ -122,7 +122,7 @@ func (g *Guard) newPairing(ctx context.Context, p pairing, base string) (api.Pai
 	p.ID, p.State, p.Expires = scan.RandomText(shortIDLength), api.PairingStateOpen, now.Add(pairingLife)
 	p.Secret = hash(secret)
 	p.Code = p.codeHash(code)
-	if err := put(ctx, g.Records, pairingKey+p.ID, p, p.Expires.Add(pairingKept), 0); err != nil {
+	if err := PutRecord(ctx, g.Records, pairingKey+p.ID, p, p.Expires.Add(pairingKept), 0); err != nil {
 		return api.Pairing{}, err
 	}
 	answer := p.describe(now)
@@ -177,7 +177,7 @@ func (g *Guard) Pairing(ctx context.Context, id string) (api.Pairing, error) {
 }
 
 func (g *Guard) readPairing(ctx context.Context, id string) (pairing, uint64, error) {
-	p, revision, err := get[pairing](ctx, g.Records, pairingKey+id)
+	p, revision, err := GetRecord[pairing](ctx, g.Records, pairingKey+id)
 	if errors.Is(err, ErrNoRecord) {
 		err = problem.NotFound.Error()
 	}
@@ -197,7 +197,7 @@ func (g *Guard) editPairing(ctx context.Context, id string, edit func(*pairing))
 			return err
 		}
 		edit(&p)
-		return put(ctx, g.Records, pairingKey+id, p, p.Expires.Add(pairingKept), revision)
+		return PutRecord(ctx, g.Records, pairingKey+id, p, p.Expires.Add(pairingKept), revision)
 	})
 	return p, err
 }

@@ -67,7 +67,7 @@ func (g *Guard) postPermission(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := permission{ID: scan.RandomText(shortIDLength), User: body.User, Group: body.Group, Role: body.Role,
 		Scanner: body.Scanner, Node: body.Node, Label: body.Label, Actions: body.Actions}
-	if err := put(ctx, g.Records, permissionKey+p.ID, p, g.Now().Add(userFor), 0); err != nil {
+	if err := PutRecord(ctx, g.Records, permissionKey+p.ID, p, g.Now().Add(userFor), 0); err != nil {
 		return err
 	}
 	g.permissions.forget()
@@ -122,7 +122,7 @@ func countGiven(members ...string) (n int) {
 
 func (g *Guard) deletePermission(w http.ResponseWriter, r *http.Request) error {
 	ctx, key := r.Context(), permissionKey+r.PathValue("permission")
-	p, _, err := get[permission](ctx, g.Records, key)
+	p, _, err := GetRecord[permission](ctx, g.Records, key)
 	if errors.Is(err, ErrNoRecord) {
 		return problem.NotFound.Error()
 	}

@@ -31,8 +31,24 @@ var (
 	ErrConflict = errors.New("record was changed or exists")
 )
 
-// get decodes the record of a key; ErrNoRecord if there is none.
-func get[T any](ctx context.Context, r Records, key string) (v T, revision uint64, err error) {
+// Overwrite stores a record in place of whatever the key has.
+func Overwrite(ctx context.Context, r Records, key string, value []byte, expires time.Time) error {
+	for {
+		_, revision, err := r.Get(ctx, key)
+		switch {
+		case errors.Is(err, ErrNoRecord):
+			_, err = r.Create(ctx, key, value, expires)
+		case err == nil:
+			_, err = r.Update(ctx, key, value, expires, revision)
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// GetRecord decodes the record of a key; ErrNoRecord if there is none.
+func GetRecord[T any](ctx context.Context, r Records, key string) (v T, revision uint64, err error) {
 	value, revision, err := r.Get(ctx, key)
 	if err == nil {
 		err = json.Unmarshal(value, &v)
@@ -43,8 +59,8 @@ func get[T any](ctx context.Context, r Records, key string) (v T, revision uint6
 	return v, revision, nil
 }
 
-// put stores v in place of the record with that revision; 0: there is none.
-func put(ctx context.Context, r Records, key string, v any, expires time.Time, revision uint64) error {
+// PutRecord stores v as JSON in place of the record with that revision; 0: there is none.
+func PutRecord(ctx context.Context, r Records, key string, v any, expires time.Time, revision uint64) error {
 	value, err := json.Marshal(v)
 	if err == nil && revision == 0 {
 		_, err = r.Create(ctx, key, value, expires)

@@ -108,13 +108,13 @@ type tries struct {
 // payTry adds to the count and answers the new one.
 func (g *Guard) payTry(ctx context.Context, n int) (spent int, err error) {
 	err = withRetry(ctx, func() error {
-		t, revision, err := get[tries](ctx, g.Records, triesKey)
+		t, revision, err := GetRecord[tries](ctx, g.Records, triesKey)
 		if err != nil && !errors.Is(err, ErrNoRecord) {
 			return err
 		}
 		t.Wrong = max(t.Wrong+n, 0)
 		spent = t.Wrong
-		return put(ctx, g.Records, triesKey, t, g.Now().Add(24*time.Hour), revision)
+		return PutRecord(ctx, g.Records, triesKey, t, g.Now().Add(24*time.Hour), revision)
 	})
 	return spent, err
 }

@@ -67,7 +67,7 @@ func (g *Guard) createSession(ctx context.Context, s session) (session, string, 
 	if s.Kind != api.SessionKindToken {
 		s.Seen = s.Created
 	}
-	if err := put(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), 0); err != nil {
+	if err := PutRecord(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), 0); err != nil {
 		return session{}, "", err
 	}
 	return s, s.ID + "." + secret, nil
@@ -114,7 +114,7 @@ func (g *Guard) speaksFor(ctx context.Context, s session) (Caller, error) {
 
 // readSession answers SessionExpired if there is no such session now.
 func (g *Guard) readSession(ctx context.Context, id string) (session, uint64, error) {
-	s, revision, err := get[session](ctx, g.Records, sessionKey+id)
+	s, revision, err := GetRecord[session](ctx, g.Records, sessionKey+id)
 	if errors.Is(err, ErrNoRecord) || err == nil && !g.Now().Before(g.expiry(s)) {
 		return session{}, 0, problem.SessionExpired.Error()
 	}
@@ -136,7 +136,7 @@ func (g *Guard) refresh(ctx context.Context, s session, revision uint64) {
 		return
 	}
 	s.Seen = now
-	err := put(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), revision)
+	err := PutRecord(ctx, g.Records, sessionKey+s.ID, s, g.expiry(s), revision)
 	if err != nil && !errors.Is(err, ErrConflict) { // a conflict: another request did it
 		g.Log.LogAttrs(ctx, slog.LevelWarn, "cannot note that a session is in use",
 			slog.String("session", s.ID), slog.Any("error", err))

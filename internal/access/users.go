@@ -94,7 +94,7 @@ func (g *Guard) readUser(ctx context.Context, id string) (user, uint64, error) {
 	if g.Records == nil || !isText(id, shortIDLength) {
 		return user{}, 0, problem.NotFound.Error()
 	}
-	u, revision, err := get[user](ctx, g.Records, userKey+id)
+	u, revision, err := GetRecord[user](ctx, g.Records, userKey+id)
 	if errors.Is(err, ErrNoRecord) {
 		err = problem.NotFound.Error()
 	}
@@ -103,7 +103,7 @@ func (g *Guard) readUser(ctx context.Context, id string) (user, uint64, error) {
 
 // writeUser replaces the record with that revision; 0: there is none.
 func (g *Guard) writeUser(ctx context.Context, u user, revision uint64) error {
-	if err := put(ctx, g.Records, userKey+u.ID, u, g.Now().Add(userFor), revision); err != nil {
+	if err := PutRecord(ctx, g.Records, userKey+u.ID, u, g.Now().Add(userFor), revision); err != nil {
 		return err
 	}
 	g.users.forget()

@@ -143,7 +143,7 @@ func (c *cache) keep(ctx context.Context, name string, e entry, k Key) {
 	value, err := json.Marshal(e)
 	if err == nil {
 		// A clock that is wrong must not make the records forget it early.
-		err = overwrite(ctx, c.records, name, value, k.until(later(e.Until, k.Expires)))
+		err = access.Overwrite(ctx, c.records, name, value, k.until(later(e.Until, k.Expires)))
 	}
 	if err != nil {
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cannot keep what was leased; it will be asked for again", slog.Any("error", err))
@@ -155,21 +155,6 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// overwrite puts a record in place of whatever is there. Of two who write at once, one wins.
-func overwrite(ctx context.Context, records access.Records, name string, value []byte, expires time.Time) error {
-	_, revision, err := records.Get(ctx, name)
-	switch {
-	case errors.Is(err, access.ErrNoRecord):
-		_, err = records.Create(ctx, name, value, expires)
-	case err == nil:
-		_, err = records.Update(ctx, name, value, expires, revision)
-	}
-	if errors.Is(err, access.ErrConflict) {
-		return nil
-	}
-	return err
 }
 
 // drop forgets what the server refuses to renew.

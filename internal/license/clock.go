@@ -221,7 +221,7 @@ func (c *Clock) Keep(ctx context.Context) error {
 	c.mu.Unlock()
 	value, err := json.Marshal(j)
 	if err == nil {
-		err = overwrite(ctx, c.cfg.Records, clockKey, value, forEver)
+		err = access.Overwrite(ctx, c.cfg.Records, clockKey, value, forEver)
 	}
 	if err != nil {
 		return fmt.Errorf("writing what time it is: %w", err)

@@ -73,7 +73,7 @@ func (d *Desk) look(ctx context.Context) error {
 	d.mu.Unlock()
 	if d.cfg.Records != nil && !same {
 		value, _ := json.Marshal(said) // texts
-		err = errors.Join(err, overwrite(ctx, d.cfg.Records, codedKey, value, time.Time{}))
+		err = errors.Join(err, access.Overwrite(ctx, d.cfg.Records, codedKey, value, time.Time{}))
 	}
 	return err
 }

@@ -271,16 +271,8 @@ func (r *Reporter) recall(ctx context.Context) error {
 
 func (r *Reporter) keep(ctx context.Context, pin string, m mark) error {
 	value, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("storing how far pages were reported: %w", err)
-	}
-	records := r.Store.Records()
-	_, revision, err := records.Get(ctx, markKey+pin)
-	switch {
-	case errors.Is(err, access.ErrNoRecord):
-		_, err = records.Create(ctx, markKey+pin, value, time.Time{})
-	case err == nil:
-		_, err = records.Update(ctx, markKey+pin, value, time.Time{}, revision)
+	if err == nil {
+		err = access.Overwrite(ctx, r.Store.Records(), markKey+pin, value, time.Time{})
 	}
 	if err != nil {
 		return fmt.Errorf("storing how far pages were reported: %w", err)

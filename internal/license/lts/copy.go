@@ -228,7 +228,7 @@ func (s *Standby) apply(ctx context.Context, records map[string][]byte) error {
 		}
 		for key, value := range records {
 			if strings.HasPrefix(key, prefix) && !same[key] {
-				if err := write(ctx, j, key, value); err != nil {
+				if err := access.Overwrite(ctx, j, key, value, time.Time{}); err != nil {
 					return err
 				}
 			}
@@ -237,26 +237,10 @@ func (s *Standby) apply(ctx context.Context, records map[string][]byte) error {
 	return nil
 }
 
-// write replaces a record whatever it holds.
-func write(ctx context.Context, r access.Records, key string, value []byte) error {
-	for {
-		_, revision, err := r.Get(ctx, key)
-		switch {
-		case errors.Is(err, access.ErrNoRecord):
-			_, err = r.Create(ctx, key, value, time.Time{})
-		case err == nil:
-			_, err = r.Update(ctx, key, value, time.Time{}, revision)
-		}
-		if !errors.Is(err, access.ErrConflict) {
-			return err
-		}
-	}
-}
-
 func (s *Standby) keep(ctx context.Context) error {
 	value, err := json.Marshal(s.state)
 	if err != nil {
 		return err
 	}
-	return write(ctx, s.cfg.Journal.Records, standbyKey, value)
+	return access.Overwrite(ctx, s.cfg.Journal.Records, standbyKey, value, time.Time{})
 }

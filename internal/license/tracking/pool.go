@@ -128,7 +128,7 @@ func (s *Server) withPool(ctx context.Context, a account, node string, f func(p 
 		p.Steps++
 		h.Step = p.Steps
 		p.Step = &step{node, h}
-		if err = put(ctx, s.cfg.Records, a.pool, p, a.expires, revision); errors.Is(err, access.ErrConflict) {
+		if err = access.PutRecord(ctx, s.cfg.Records, a.pool, p, a.expires, revision); errors.Is(err, access.ErrConflict) {
 			continue
 		}
 		if err != nil {

@@ -31,31 +31,11 @@ var gone = time.Unix(1, 0)
 
 // get decodes a record; revision 0 and the zero value if there is none.
 func get[T any](ctx context.Context, r access.Records, key string) (v T, revision uint64, err error) {
-	value, revision, err := r.Get(ctx, key)
+	v, revision, err = access.GetRecord[T](ctx, r, key)
 	if errors.Is(err, access.ErrNoRecord) {
-		return v, 0, nil
+		err = nil
 	}
-	if err == nil {
-		err = json.Unmarshal(value, &v)
-	}
-	if err != nil {
-		return v, 0, fmt.Errorf("reading a record of %s: %w", area(key), err)
-	}
-	return v, revision, nil
-}
-
-// put stores v in place of the record with that revision; 0: there is none.
-func put(ctx context.Context, r access.Records, key string, v any, expires time.Time, revision uint64) error {
-	value, err := json.Marshal(v)
-	if err == nil && revision == 0 {
-		_, err = r.Create(ctx, key, value, expires)
-	} else if err == nil {
-		_, err = r.Update(ctx, key, value, expires, revision)
-	}
-	if err != nil {
-		return fmt.Errorf("storing a record of %s: %w", area(key), err)
-	}
-	return nil
+	return v, revision, err
 }
 
 // change reads a record, lets f change it, and stores it until it succeeds. f says whether
@@ -70,7 +50,7 @@ func change[T any](ctx context.Context, r access.Records, key string, expires ti
 		if err != nil || !store {
 			return err
 		}
-		if err = put(ctx, r, key, v, expires, revision); !errors.Is(err, access.ErrConflict) {
+		if err = access.PutRecord(ctx, r, key, v, expires, revision); !errors.Is(err, access.ErrConflict) {
 			return err
 		}
 	}

@@ -133,7 +133,7 @@ func (s *Server) claim(ctx context.Context, t *table, k license.Key, want seat, 
 		case mine && there.live(now):
 			want.Since = there.Since
 		}
-		err = put(ctx, s.cfg.Records, key, want, want.Until, revision)
+		err = access.PutRecord(ctx, s.cfg.Records, key, want, want.Until, revision)
 		if errors.Is(err, access.ErrConflict) {
 			continue
 		}
@@ -214,7 +214,7 @@ func (s *Server) Release(ctx context.Context, id string, number int64) error {
 			return nobody
 		}
 		there.Until = now
-		err = put(ctx, s.cfg.Records, key, there, gone, revision)
+		err = access.PutRecord(ctx, s.cfg.Records, key, there, gone, revision)
 		if errors.Is(err, access.ErrConflict) {
 			continue
 		}
@@ -269,7 +269,7 @@ func (s *Server) freeAgain(ctx context.Context, t *table, again seat) error {
 	if err != nil || revision == 0 || there.Holder != again.Holder || !there.Seen.Equal(again.Seen) {
 		return err
 	}
-	err = put(ctx, s.cfg.Records, key, there, gone, revision)
+	err = access.PutRecord(ctx, s.cfg.Records, key, there, gone, revision)
 	if err == nil || errors.Is(err, access.ErrConflict) {
 		t.forget(again.Number)
 		return nil

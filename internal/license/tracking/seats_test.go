@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
@@ -271,7 +272,7 @@ func TestSecondSeatOfOneHolderGoes(t *testing.T) {
 		now := time.Now().UTC()
 		for i, seen := range []time.Duration{-30 * time.Hour, -time.Hour} {
 			held := seat{Number: int64(i + 1), Holder: client(1), Origin: app, Since: now, Seen: now.Add(seen), Until: now.Add(time.Hour)}
-			if err := put(t.Context(), w.records, seatKey(k.ID, held.Number), held, held.Until, 0); err != nil {
+			if err := access.PutRecord(t.Context(), w.records, seatKey(k.ID, held.Number), held, held.Until, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -118,10 +118,10 @@ type Place struct {
 func (p Place) Name() string { return cmp.Or(p.Node, p.Pin) }
 
 // is reports whether the name is the place's. What was leased before a gateway changed its
-// key says the one before.
+// key says the one before, and what a gateway got for its node says the gateway.
 func (p Place) is(name string) bool {
 	if p.Node != "" {
-		return name == p.Node
+		return name == p.Node || slices.Contains(p.Gateway, name)
 	}
 	return p.has(name)
 }

@@ -68,9 +68,13 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	return &Remote{cfg: cfg, clients: map[clientFor]*http.Client{}}, nil
 }
 
-// Lease implements Tracking.
+// Lease implements Tracking. What a gateway passes on for a node that asks by itself it asks
+// for as the gateway: the connection proves nothing else.
 func (r *Remote) Lease(ctx context.Context, place Place, wish api.LeaseRequest) (api.LeaseAnswer, error) {
-	wish.By, wish.Chain = place.Node, r.cfg.Identity.Chain()
+	wish.By, wish.Chain = "", r.cfg.Identity.Chain()
+	if place.Node == r.cfg.Identity.NodeID() {
+		wish.By = place.Node
+	}
 	return ask(ctx, r, remoteLease, func(ctx context.Context, c *api.Client) (api.LeaseAnswer, error) {
 		return api.Decode[api.LeaseAnswer](c.LeaseLicense(ctx, wish, repeatable))
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/access/accesstest"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
@@ -17,6 +18,7 @@ func newServer(t *testing.T) *end {
 	t.Helper()
 	w := newWorld(t)
 	e := w.end(newIdentity(t))
+	e.vendor = w.vendor
 	w.start(e, nil, "")
 	if _, err := e.server.Add(t.Context(), w.key(license.Page, 100, e.id)); err != nil {
 		t.Fatal(err)
@@ -93,6 +95,25 @@ func TestLostLedger(t *testing.T) {
 	leasePages(t, from, m, 1)
 	if err := m.report(from, 10); err != nil || e.book.Pages() != 11 {
 		t.Errorf("after a lease: %v, %d pages, want 11", err, e.book.Pages())
+	}
+}
+
+// A gateway passes on what a node asks for by itself, and the node takes what comes.
+func TestAsksForItsNode(t *testing.T) {
+	e := newServer(t)
+	gateway, node := newIdentity(t), newIdentity(t)
+	place := license.Place{Node: node.NodeID(), Pin: node.Pin(), Gateway: []string{gateway.Pin()}}
+	desk := license.NewDesk(license.DeskConfig{
+		Place: func() license.Place { return place }, End: "office", Clock: time.Now, Server: remote(t, gateway, e),
+		Vendors: func() []string { return []string{e.vendor.Pin()} }, Own: func() access.Terms { return access.Terms{} },
+	})
+	ask := access.Caller{Origin: app, Client: "browser-with-a-name", Terms: access.Terms{HandshakeCode: code}}
+	if p, err := desk.Permit(t.Context(), ask, "", node.NodeID(), 5); err != nil || len(p.Blocks) != 1 {
+		t.Errorf("a permit by the gateway: %+v, %v", p, err)
+	}
+	place.Gateway = nil
+	if _, err := desk.Permit(t.Context(), ask, "", node.NodeID(), 5); err == nil {
+		t.Error("a node takes what was handed to a gateway that is not its own")
 	}
 }
 

@@ -74,6 +74,7 @@ func (w *world) key(kind license.Kind, quantity int64, ends ...*identity.Identit
 type end struct {
 	t        testing.TB
 	id       *identity.Identity
+	vendor   *identity.Identity
 	records  *accesstest.Records
 	pages    *accesstest.Records
 	book     *ledger.Book

@@ -126,6 +126,9 @@ func TestLicenseIssueRefuses(t *testing.T) {
 		"is not an origin":                      {"--kind", "server", "--org", "ACME", "--days", "9", "--origin", "https://a.example/x"},
 		"names a module that is not known":      {"--kind", "trial", "--org", "ACME", "--days", "9", "--module", "fax"},
 		"only pages have a period":              {"--kind", "trial", "--org", "ACME", "--days", "9", "--period", "day"},
+		"it is not within the years":            {"--kind", "server", "--org", "ACME", "--days", "99999999", "--origin", "https://a.example"},
+		"its window is not from 0":              {"--kind", "trial", "--org", "ACME", "--days", "9", "--window", "65000d"},
+		"characters that cannot be printed":     {"--kind", "trial", "--org", "ACME", "--days", "9", "--customer", "A\x1b[31m"},
 		"--until and --days can't be used":      {"--kind", "trial", "--org", "ACME", "--days", "9", "--until", "2027-01-01"},
 		`--kind must be one of "browser","page`: {"--kind", "site", "--org", "ACME", "--days", "9"},
 	} {
@@ -182,6 +185,14 @@ func TestJoinPins(t *testing.T) {
 	} {
 		if got := joinPins(tt.args); !slices.Equal(got, tt.want) {
 			t.Errorf("joinPins(%q) = %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestProjectRefuses(t *testing.T) {
+	for _, code := range []string{"ACME", "ACME-", "ACME front", "-front"} {
+		if _, said := command(t, 2, "lts", "project", "--", code); !strings.Contains(said, "is no handshake code") {
+			t.Errorf("lts project %q: %q", code, said)
 		}
 	}
 }

@@ -170,7 +170,7 @@ type ltsProjectCmd struct {
 func (cmd *ltsProjectCmd) Run(s *session) error {
 	organisation, code, err := license.ParseHandshake(cmd.Code)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %q is no handshake code: the organisation, a hyphen, and letters, digits or _", errUsage, cmd.Code)
 	}
 	c, err := cmd.client(s)
 	if err != nil {

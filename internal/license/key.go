@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/token"
@@ -65,6 +66,8 @@ const (
 	maxBound   = 100
 	maxText    = 200 // characters
 	maxGrace   = 366 * 24 * time.Hour
+	maxWindow  = 100 * 366 * 24 * 60 * 60 // seconds
+	maxYear    = 9999                     // that can be written as a date
 	maxOverUse = 100                      // per cent
 	maxTrial   = 92 * 24 * time.Hour      // how long a trial may be
 	maxPages   = int64(1_000_000_000_000) // of a quantity
@@ -179,6 +182,7 @@ func (k Key) check() error {
 		bad(slices.Contains(Kinds, k.Kind), "its kind is not known"),
 		bad(isOrganisation(k.Organisation), "its organisation is not 1 to 32 letters and digits"),
 		bad(len([]rune(k.Customer)) <= maxText, "its customer is too long"),
+		bad(strings.IndexFunc(k.Customer, unicode.IsControl) < 0, "its customer has characters that cannot be printed"),
 		bad(k.Quantity >= 0 && k.Quantity <= maxPages, "its quantity is not possible"),
 		bad(k.Quantity > 0 || !k.Kind.Tracked() || k.Kind == PerNode && len(k.Nodes) > 0, "it needs a quantity"),
 		bad(k.Period == Whole || k.Kind == Page && slices.Contains([]Period{Day, Month, Year}, k.Period), "only pages have a period: day, month or year"),
@@ -187,10 +191,11 @@ func (k Key) check() error {
 		bad(!k.Kind.Tracked() || len(k.Gateways)+len(k.Nodes) > 0, "what is counted must be bound to the gateway, tracking server or node that counts"),
 		bad(k.Kind != Server || len(k.Origins) > 0, "a server's key names its origins"),
 		bad(k.Expires.After(k.NotBefore), "it ends before it begins"),
+		bad(k.NotBefore.Year() >= 1 && k.Expires.Year() <= maxYear, "it is not within the years 1 to 9999"),
 		bad(k.Kind != Trial || k.Expires.Sub(k.NotBefore) <= maxTrial, "a trial is for 92 days at most"),
 		bad(k.Grace >= 0 && time.Duration(k.Grace)*time.Second <= maxGrace, "its grace is not from 0 to 366 days"),
 		bad(k.OverUse >= 0 && k.OverUse <= maxOverUse, "its over-use is not from 0 to 100 per cent"),
-		bad(k.Window >= 0, "its window is negative"),
+		bad(k.Window >= 0 && k.Window <= maxWindow, "its window is not from 0 to 100 years"),
 		origins(),
 	)
 }

@@ -13,7 +13,8 @@ import (
 // A body that can be had from any offset (file) comes to the browser in one piece, by
 // whatever links it comes here: when its link is lost or gives nothing, or when another
 // one carries clearly more, the rest is asked for over that one, with a grant of its
-// own. Nothing is kept here but what the copy's buffer and the links' windows hold.
+// own. Nothing is kept here but what the copy's buffer and the links' windows hold, and
+// for a browser that is slow only the former: see carry_slice.go.
 const (
 	maxLosses = 16                     // links that a body may lose
 	maxMoves  = 3                      // times that it goes to a better one
@@ -30,31 +31,36 @@ type carried struct {
 	file   file
 	ctx    context.Context // of the requests for the rest
 	cancel context.CancelFunc
-	stall  *time.Timer // runs while the reader waits for the link
+	timer  *time.Timer // runs while the reader waits for the link, and while the browser takes what it read
 
-	mu      sync.Mutex
-	part    *part              // is read
-	next    *part              // is read from its first byte on; nil: none
-	at      int64              // offset of the next byte for the browser
-	reading time.Time          // since when the reader waits for part; zero: it does not
-	opening chan struct{}      // closed when next, or the failure to open it, is there; nil: none is being opened
-	opensAt int64              // offset of its first byte
-	abandon context.CancelFunc // gives it up
-	losses  int
-	moves   int
-	looked  mark // when it looked for a better link
-	closed  bool
+	mu        sync.Mutex
+	part      *part              // is read
+	next      *part              // is read from its first byte on; nil: none
+	at        int64              // offset of the next byte for the browser
+	reading   time.Time          // since when the reader waits for part; zero: it does not
+	given     time.Time          // since when the browser takes what was read; zero: it does not
+	slice     int64              // bytes that are asked for at a time; 0: all the rest
+	slowAfter time.Duration      // the browser is slow that takes so long
+	opening   chan struct{}      // closed when next, or the failure to open it, is there; nil: none is being opened
+	opensAt   int64              // offset of its first byte
+	abandon   context.CancelFunc // gives it up
+	losses    int
+	moves     int
+	looked    mark // when it looked for a better link
+	closed    bool
 
 	working sync.WaitGroup // what opens next
 }
 
 // part is one answer of the node, over one link.
 type part struct {
-	link   *held
-	body   io.ReadCloser
-	cancel context.CancelFunc // of its request
-	from   int64              // offset of its first byte
-	at     int64              // of the next
+	link    *held
+	body    io.ReadCloser
+	cancel  context.CancelFunc // of its request
+	from    int64              // offset of its first byte
+	end     int64              // the one behind its last
+	at      int64              // of the next
+	closing sync.Once
 
 	// of the reader
 	flow   *flow // nil until it is read
@@ -77,11 +83,11 @@ func (a *asking) carry(r *http.Request, answer *http.Response, link *held, cance
 		answer.Body = &canceling{answer.Body, cancel}
 		return
 	}
-	c := &carried{a: a, rest: restOf(r, f), file: f, at: f.from}
+	c := &carried{a: a, rest: restOf(r, f), file: f, at: f.from, slowAfter: slowFirst}
 	c.ctx, c.cancel = context.WithCancel(a.ctx)
-	c.stall = time.AfterFunc(stallAfter, c.onStall)
-	c.stall.Stop()
-	c.part = &part{link: link, body: answer.Body, cancel: cancel, from: f.from, at: f.from}
+	c.timer = time.AfterFunc(stallAfter, c.onTimer)
+	c.timer.Stop()
+	c.part = &part{link: link, body: answer.Body, cancel: cancel, from: f.from, end: f.end, at: f.from}
 	c.beginLocked()
 	answer.Body = c
 }
@@ -106,13 +112,15 @@ func (c *carried) beginLocked() {
 	c.looked = p.began
 }
 
-// end lets the node stop sending.
-func (p *part) end() {
-	if p.flow != nil {
-		p.flow.leave(time.Now())
-	}
-	p.cancel()
-	p.body.Close()
+// close lets the node stop sending.
+func (p *part) close() {
+	p.closing.Do(func() {
+		if p.flow != nil {
+			p.flow.leave(time.Now())
+		}
+		p.cancel()
+		p.body.Close()
+	})
 }
 
 // Read gives the next bytes. Its error is final: the body broke off.
@@ -121,12 +129,23 @@ func (c *carried) Read(b []byte) (int, error) {
 		p, room, skip := c.turn()
 		if room == 0 {
 			c.pull(p, make([]byte, 1)) // its end, else the node takes the answer for broken off
-			return 0, io.EOF
+			if p.end == c.file.end {
+				return 0, io.EOF
+			}
+			c.taken(p)
+			if err := c.resume(p, errSlice); err != nil {
+				return 0, err
+			}
+			continue
 		}
 		n, err := c.pull(p, b[:min(int64(len(b)), room)])
 		c.mu.Lock()
 		p.at += int64(n)
 		c.at = max(c.at, p.at)
+		if n > 0 && !skip {
+			c.given = time.Now()
+			c.timer.Reset(c.slowAfter)
+		}
 		c.mu.Unlock()
 		switch {
 		case n > 0 && !skip:
@@ -149,11 +168,12 @@ func (c *carried) Read(b []byte) (int, error) {
 func (c *carried) turn() (p *part, room int64, skip bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.given = time.Time{}
 	if c.at == c.file.end {
 		return c.part, 0, false
 	}
 	if c.next != nil && c.next.from <= c.at {
-		c.part.end()
+		c.part.close()
 		c.part, c.next = c.next, nil
 		c.beginLocked()
 	}
@@ -162,9 +182,9 @@ func (c *carried) turn() (p *part, room int64, skip bool) {
 	case p.at < c.at:
 		return p, c.at - p.at, true
 	case c.next != nil:
-		return p, c.next.from - c.at, false
+		return p, min(c.next.from, p.end) - c.at, false
 	}
-	return p, c.file.end - c.at, false
+	return p, p.end - c.at, false
 }
 
 // pull reads from a part and measures how long that took.
@@ -176,14 +196,14 @@ func (c *carried) pull(p *part, b []byte) (n int, err error) {
 	p.flow.wait(began)
 	c.mu.Lock()
 	c.reading = began
-	c.stall.Reset(stallAfter)
+	c.timer.Reset(stallAfter)
 	c.mu.Unlock()
 
 	n, p.err = p.body.Read(b)
 
 	c.mu.Lock()
 	c.reading = time.Time{}
-	c.stall.Stop()
+	c.timer.Stop()
 	c.mu.Unlock()
 	now := time.Now()
 	p.waited += now.Sub(began)
@@ -195,7 +215,7 @@ func (c *carried) pull(p *part, b []byte) (n int, err error) {
 func (c *carried) look(p *part) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.moves >= maxMoves || c.opening != nil || c.next != nil ||
+	if c.slice != 0 || c.moves >= maxMoves || c.opening != nil || c.next != nil ||
 		c.at-p.began.at < moveAfter || c.file.end-c.at < moveWorth {
 		return
 	}
@@ -224,13 +244,13 @@ func (c *carried) Close() error {
 	c.closed = true
 	next := c.next
 	c.next = nil
-	c.stall.Stop()
+	c.timer.Stop()
 	c.mu.Unlock()
 	c.cancel()
 	if next != nil {
-		next.end()
+		next.close()
 	}
-	c.part.end()
+	c.part.close()
 	c.working.Wait()
 	return nil
 }

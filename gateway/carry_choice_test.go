@@ -146,7 +146,7 @@ func TestSlowBrowserStays(t *testing.T) {
 		quic, tcp := d.both()
 		rates(quic, tcp, 50e6, 10e6)
 		body := d.body()
-		d.finish(body, 0, 2e6)
+		d.finish(body, 0, 4e6)
 		d.wantRanges(quic)
 		d.wantRanges(tcp, "")
 	})

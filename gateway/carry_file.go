@@ -43,8 +43,8 @@ func fileOf(r *http.Request, answer *http.Response) (file, bool) {
 	return file{}, false
 }
 
-// check reports whether an answer brings the rest of the file's stretch from an offset on.
-func (f file) check(answer *http.Response, from int64) error {
+// check reports whether an answer brings a stretch of the file.
+func (f file) check(answer *http.Response, from, to int64) error {
 	start, end, total, ok := contentRange(answer.Header.Get("Content-Range"))
 	switch {
 	case answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode == http.StatusServiceUnavailable:
@@ -56,7 +56,7 @@ func (f file) check(answer *http.Response, from int64) error {
 	case answer.Header.Get("Content-Type") != f.kind || answer.Header.Get(headerSealed) != f.sealed ||
 		answer.Header.Get("Content-Encoding") != "":
 		return fmt.Errorf("%w: another form", errOtherFile)
-	case !ok || start != from || end != f.end || total != f.total || answer.ContentLength >= 0 && answer.ContentLength != end-start:
+	case !ok || start != from || end != to || total != f.total || answer.ContentLength >= 0 && answer.ContentLength != end-start:
 		return fmt.Errorf("%w: another range", errOtherFile)
 	}
 	return nil

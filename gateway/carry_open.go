@@ -15,36 +15,44 @@ const (
 	stallAgain  = 500 * time.Millisecond // and asked again, if that came to nothing
 	resumeLimit = 10 * time.Second       // after a loss, to find a link that has the rest
 	openLimit   = 3 * time.Second        // for one link to begin
-	openTries   = 4
+	openTries   = 4                      // that fail; a node that is busy is asked again
 )
 
-// onStall runs while the reader has waited long for the present part.
-func (c *carried) onStall() {
+// onTimer runs while link or browser has kept the other waiting for long.
+func (c *carried) onTimer() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.reading.IsZero() {
-		return
+	switch {
+	case c.closed:
+	case !c.reading.IsZero():
+		c.stalledLocked()
+	case !c.given.IsZero():
+		c.slowLocked()
 	}
+}
+
+// stalledLocked runs while the reader has waited long for the present part.
+func (c *carried) stalledLocked() {
 	if waited := time.Since(c.reading); waited < stallAfter {
-		c.stall.Reset(stallAfter - waited)
+		c.timer.Reset(stallAfter - waited)
 		return
 	}
 	p := c.part
 	switch {
-	case c.at == c.file.end || c.next != nil && c.next.from <= c.at:
+	case c.at == p.end || c.next != nil && c.next.from <= c.at:
 		p.cancel() // nothing that is needed can come by it
 		return
 	case c.opening != nil:
 		c.abandon() // a move, which begins behind bytes that do not come
-		c.stall.Reset(stallAgain)
+		c.timer.Reset(stallAgain)
 		return
 	case c.next != nil: // as a move that was opened
-		c.next.end()
+		c.next.close()
 		c.next = nil
 	}
 	to := c.a.g.registry.otherLink(c.a.node, p.link)
 	if to == nil {
-		c.stall.Reset(stallAgain)
+		c.timer.Reset(stallAgain)
 		return
 	}
 	at := c.at
@@ -66,22 +74,23 @@ func (c *carried) openLocked(to *held, from int64, use func(*part) bool) {
 	ctx, abandon := context.WithCancel(c.ctx)
 	done := make(chan struct{})
 	c.opening, c.opensAt, c.abandon = done, from, abandon
+	end := c.endLocked(from)
 	c.working.Go(func() {
 		defer abandon()
-		next, err := c.open(ctx, to, from)
+		next, err := c.open(ctx, to, from, end)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		defer close(done)
 		c.opening = nil
 		switch {
-		case err == nil && !c.closed && use(next):
+		case err == nil && !c.closed && end == c.endLocked(from) && use(next):
 			c.next = next
 			return
 		case err == nil:
-			next.end()
+			next.close()
 		}
 		if !c.closed && !c.reading.IsZero() && time.Since(c.reading) >= stallAfter {
-			c.stall.Reset(stallAgain)
+			c.timer.Reset(stallAgain)
 		}
 	})
 }
@@ -101,11 +110,14 @@ func (c *carried) resume(p *part, cause error) error {
 	at, next := c.at, c.next
 	if next != nil && next.from > at {
 		c.next = nil
-		next.end()
+		next.close()
 		next = nil
 	}
-	c.losses++
+	if cause != errSlice {
+		c.losses++
+	}
 	many := c.losses > maxLosses
+	end := c.endLocked(at)
 	c.mu.Unlock()
 	switch {
 	case c.ctx.Err() != nil:
@@ -122,12 +134,12 @@ func (c *carried) resume(p *part, cause error) error {
 	if p.link.gone() || errors.Is(cause, relay.ErrLinkLost) {
 		failed = p.link
 	}
-	for range openTries {
+	for tries := 0; tries < openTries; {
 		link, err := c.a.g.registry.bodyLink(ctx, c.a.node, failed)
 		if err != nil {
 			return cause
 		}
-		next, err := c.open(ctx, link, at)
+		next, err := c.open(ctx, link, at, end)
 		if err == nil {
 			c.mu.Lock()
 			c.next = next
@@ -137,40 +149,43 @@ func (c *carried) resume(p *part, cause error) error {
 		if errors.Is(err, errOtherFile) {
 			return fmt.Errorf("%w, after: %w", err, cause)
 		}
-		failed = link
-		if errors.Is(err, errBusy) {
-			failed = nil
-			select {
-			case <-time.After(stallAgain):
-			case <-ctx.Done():
-			}
+		if !errors.Is(err, errBusy) {
+			failed = link
+			tries++
+			continue
+		}
+		failed = nil
+		select {
+		case <-time.After(stallAgain):
+		case <-ctx.Done():
+			return cause
 		}
 	}
 	return cause
 }
 
-// open asks a link for the rest from an offset on and checks that this is what comes.
-// ctx ends the asking, not the answer.
-func (c *carried) open(ctx context.Context, link *held, from int64) (*part, error) {
+// open asks a link for a stretch of the rest and checks that this is what comes. ctx ends
+// the asking, not the answer.
+func (c *carried) open(ctx context.Context, link *held, from, end int64) (*part, error) {
 	own, cancel := context.WithCancel(c.ctx)
 	limit := time.AfterFunc(openLimit, cancel)
 	stop := context.AfterFunc(ctx, cancel)
 	r := c.rest.WithContext(own)
 	r.Header = c.rest.Header.Clone()
-	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, c.file.end-1))
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, end-1))
 	answer, err := c.a.send(own, link, r)
 	inTime, asked := limit.Stop(), stop()
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	p := &part{link: link, body: answer.Body, cancel: cancel, from: from, at: from}
-	err = c.file.check(answer, from)
+	p := &part{link: link, body: answer.Body, cancel: cancel, from: from, end: end, at: from}
+	err = c.file.check(answer, from, end)
 	if err == nil && (!inTime || !asked) {
 		err = context.Canceled
 	}
 	if err != nil {
-		p.end()
+		p.close()
 		return nil, err
 	}
 	return p, nil

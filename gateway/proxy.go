@@ -107,6 +107,12 @@ func (g *Gateway) passUnder(w http.ResponseWriter, r *http.Request, n *node, c c
 	defer asked.working.Wait()
 	defer cancel(nil)
 	var failed error
+	var file *carried // is copied here: the proxy would hold a large buffer for a slow browser
+	defer func() {
+		if file != nil {
+			file.Close()
+		}
+	}()
 	proxy := httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
 		Transport: asked,
@@ -121,13 +127,23 @@ func (g *Gateway) passUnder(w http.ResponseWriter, r *http.Request, n *node, c c
 			if c == following {
 				answer.Body = g.untilEnd(answer.Body, cancel)
 			}
-			return towardsBrowser(answer, w.Header())
+			if err := towardsBrowser(answer, w.Header()); err != nil {
+				return err
+			}
+			var ok bool
+			if file, ok = answer.Body.(*carried); ok {
+				answer.Body = http.NoBody
+			}
+			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 		BufferPool:   &buffers,
 		ErrorLog:     silent,
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
+	if file != nil && file.copyTo(w) != nil {
+		panic(http.ErrAbortHandler)
+	}
 	if failed == nil {
 		return nil
 	}

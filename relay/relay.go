@@ -45,11 +45,11 @@ const (
 	LinkMark = "pltn"                 // begins the QUIC connection IDs of a node that dials a link
 )
 
-// Limits of a link, the same over both kinds.
+// Limits of a link.
 const (
 	MaxRequests     = 128                                            // at once; more wait at the gateway
 	ControlRequests = 32                                             // at once, beside those: see WithControl
-	StreamWindow    = 1 << 20                                        // bytes that one unread body may hold
+	StreamWindow    = 1 << 20                                        // bytes that one unread body may hold; over TCP, from node to gateway, h2link has more
 	LinkWindow      = (MaxRequests + ControlRequests) * StreamWindow // bytes that all may hold: no body can use up another's
 	MaxHeader       = 32 << 10                                       // bytes of a request's or answer's header
 )

@@ -34,7 +34,7 @@ func Accept(conn *tls.Conn, allowed func(ed25519.PublicKey) error) (relay.Link, 
 		}
 	}
 	transport, err := http2.ConfigureTransports(&http.Transport{
-		HTTP2:                  settings(),
+		HTTP2:                  settings(bodyWindow),
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: relay.MaxHeader,
 	})

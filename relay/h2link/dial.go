@@ -129,7 +129,7 @@ func (c *conn) Serve(ctx context.Context, h http.Handler) error {
 	new(http2.Server).ServeConn(c.wire, &http2.ServeConnOpts{
 		Handler: handlers,
 		BaseConfig: &http.Server{
-			HTTP2:          settings(),
+			HTTP2:          settings(relay.StreamWindow),
 			MaxHeaderBytes: relay.MaxHeader,
 			ErrorLog:       stdlog.New(io.Discard, "", 0),
 		},

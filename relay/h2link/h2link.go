@@ -20,15 +20,21 @@ const maxFrame = 256 << 10
 // finish in time.
 const writeLimit = 10 * time.Second
 
-// settings are the same at both ends; the names mean what the end that receives
-// bodies does.
-func settings() *http.HTTP2Config {
+// bodyWindow is how many bytes of one unread body the gateway takes. The node must not
+// run out of it while a lost packet is sent again, nor when the one is lost that says
+// what was read: each costs a round trip or two, 2 MB at 100 MB/s and 10 ms. Measured
+// with 1 % loss: 0.66 of a direct connection's rate with one MiB, 0.95 with two, 1.2 with
+// four. A slow browser's body does not keep it (package gateway).
+const bodyWindow = 4 * relay.StreamWindow
+
+// settings are those of an end that takes so many bytes of one unread body.
+func settings(window int) *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams:          relay.MaxRequests + relay.ControlRequests,
 		StrictMaxConcurrentRequests:   true, // wait, there is no other connection
 		MaxReadFrameSize:              maxFrame,
-		MaxReceiveBufferPerStream:     relay.StreamWindow,
-		MaxReceiveBufferPerConnection: relay.LinkWindow,
+		MaxReceiveBufferPerStream:     window,
+		MaxReceiveBufferPerConnection: (relay.MaxRequests + relay.ControlRequests) * window,
 		SendPingTimeout:               relay.PingAfter,
 		PingTimeout:                   relay.PingTimeout,
 	}

@@ -7,15 +7,36 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// record is a log that is read while it is written.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+// take answers what was written since it was called last.
+func (r *record) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.text.Reset()
+	return r.text.String()
+}
+
 func TestWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "platen.ini")
-		var log bytes.Buffer
+		var log record
 		w := &Watcher{Path: path, Env: []string{"PLATEN_NODE_LOCATION=hall"}, Config: Default(), Log: slog.New(slog.NewTextHandler(&log, nil))}
 		w.Config.Node.Location = "hall"
 		var applied []string
@@ -61,14 +82,13 @@ func TestWatcher(t *testing.T) {
 			{func() { write("Access-Control-Allow-Origin=*\n") }, 3 * pollEvery, "[node] Access-Control-Allow-Origin=*,[gateway] Access-Control-Allow-Origin=*", ""},
 		} {
 			applied = nil
-			log.Reset()
 			step.do()
 			time.Sleep(step.wait) // of the fake clock
 			synctest.Wait()
 			if got := strings.Join(applied, ","); got != step.want {
 				t.Errorf("step %d: applied %q, want %q", i, got, step.want)
 			}
-			if got := log.String(); step.log == "" && got != "" || !strings.Contains(got, step.log) {
+			if got := log.take(); step.log == "" && got != "" || !strings.Contains(got, step.log) {
 				t.Errorf("step %d: log %q, want %q", i, got, step.log)
 			}
 		}

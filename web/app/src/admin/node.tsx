@@ -1,13 +1,13 @@
 import type { Node } from '@platen/sdk';
 import { useId, useState } from 'preact/hooks';
 import { admin } from '../api.js';
+import { moment } from '../i18n/index.js';
 import { act } from '../ui/act.js';
-import { Banner, Field, Switch } from '../ui/bits.js';
+import { Banner, Chip, Field, Switch } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Confirm } from '../ui/confirm.js';
 import { Sheet } from '../ui/sheet.js';
-import { NodeState } from './nodes.js';
-import { listOf } from './people.js';
+import { listOf } from './fields.js';
 import { Presents } from './presents.js';
 import { t } from './words.js';
 
@@ -67,4 +67,21 @@ export function NodeSheet({ node, onClose, onChange }: NodeSheetProps) {
       <p class="caption quiet">{node.id}</p>
     </Sheet>
   );
+}
+
+export function NodeState({ node }: { node: Node }) {
+  switch (node.state) {
+    case 'online':
+      return <Chip icon="circle-check" tone="ok">{t('nodes.online')}</Chip>;
+    case 'draining':
+      return <Chip icon="clock" tone="warn">{t('nodes.draining')}</Chip>;
+    case 'quarantined':
+      return <Chip icon="triangle-alert" tone="bad">{t('nodes.quarantined')}</Chip>;
+    case 'revoked':
+      return <Chip icon="x" tone="bad">{t('nodes.revoked')}</Chip>;
+    case 'waiting':
+      return <Chip icon="clock">{t('nodes.waiting')}</Chip>;
+    case 'offline':
+      return <Chip icon="wifi-off">{t('nodes.offline', { time: moment(node.since) })}</Chip>;
+  }
 }

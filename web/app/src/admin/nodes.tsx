@@ -1,7 +1,7 @@
 import type { JoinToken, Node } from '@platen/sdk';
 import { useEffect, useId, useState } from 'preact/hooks';
 import { admin, platen } from '../api.js';
-import { countdown, moment } from '../i18n/index.js';
+import { countdown } from '../i18n/index.js';
 import { navigate, useRoute } from '../router.js';
 import { mayManageNodes, useNodes } from '../store/nodes.js';
 import { act } from '../ui/act.js';
@@ -10,7 +10,7 @@ import { Button } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { Secret } from '../ui/secret.js';
-import { NodeSheet } from './node.js';
+import { NodeSheet, NodeState } from './node.js';
 import { asksToShow } from './presents.js';
 import { Waiting } from './waiting.js';
 import { t } from './words.js';
@@ -71,23 +71,6 @@ export function NodesScreen() {
       {chosen && <NodeSheet key={chosen.id} node={chosen} onClose={() => setOpen(undefined)} onChange={change} />}
     </Screen>
   );
-}
-
-export function NodeState({ node }: { node: Node }) {
-  switch (node.state) {
-    case 'online':
-      return <Chip icon="circle-check" tone="ok">{t('nodes.online')}</Chip>;
-    case 'draining':
-      return <Chip icon="clock" tone="warn">{t('nodes.draining')}</Chip>;
-    case 'quarantined':
-      return <Chip icon="triangle-alert" tone="bad">{t('nodes.quarantined')}</Chip>;
-    case 'revoked':
-      return <Chip icon="x" tone="bad">{t('nodes.revoked')}</Chip>;
-    case 'waiting':
-      return <Chip icon="clock">{t('nodes.waiting')}</Chip>;
-    case 'offline':
-      return <Chip icon="wifi-off">{t('nodes.offline', { time: moment(node.since) })}</Chip>;
-  }
 }
 
 const states = ['online', 'offline', 'draining', 'quarantined', 'revoked'] as const;

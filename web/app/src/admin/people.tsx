@@ -10,14 +10,13 @@ import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { Sheet } from '../ui/sheet.js';
 import { useLoad } from '../ui/use.js';
+import { GroupsField, listOf, RoleField } from './fields.js';
 import { Offer } from './offer.js';
 import { PersonSheet } from './person.js';
 import { t } from './words.js';
 
 /** From so many rows on, searching is faster than looking. */
 const many = 8;
-
-export const roles: Role[] = ['user', 'operator', 'admin', 'kiosk'];
 
 export function PeopleScreen() {
   const loaded = useLoad((signal) => collect((list) => admin.users({ limit: 200, ...list }, signal)), []);
@@ -103,29 +102,4 @@ function AddPerson({ onClose, onAdded }: { onClose: () => void; onAdded: () => v
       <GroupsField value={groups} onChange={setGroups} />
     </Sheet>
   );
-}
-
-export function RoleField({ value, onChange, disabled }: { value: Role; onChange: (role: Role) => void; disabled?: boolean }) {
-  const id = useId();
-  return (
-    <Field label={t('people.role')} hint={t(`people.role.${value}`)} for={id}>
-      <select id={id} value={value} disabled={disabled} onChange={(event) => onChange(event.currentTarget.value as Role)}>
-        {roles.map((role) => <option key={role} value={role}>{alone(t(`role.${role}`))}</option>)}
-      </select>
-    </Field>
-  );
-}
-
-export function GroupsField({ value, onChange, disabled }: { value: string; onChange: (groups: string) => void; disabled?: boolean }) {
-  const id = useId();
-  return (
-    <Field label={t('people.groups')} hint={t('people.groups.hint')} for={id}>
-      <input id={id} type="text" autocomplete="off" value={value} disabled={disabled} onInput={(event) => onChange(event.currentTarget.value)} />
-    </Field>
-  );
-}
-
-/** What stands between commas. */
-export function listOf(text: string): string[] {
-  return [...new Set(text.split(',').map((part) => part.trim()).filter(Boolean))];
 }

@@ -1,12 +1,23 @@
-import type { PermissionRequest, Role } from '@platen/sdk';
+import type { Action, PermissionRequest, Role } from '@platen/sdk';
 import { useId, useState } from 'preact/hooks';
 import { admin } from '../api.js';
 import { act } from '../ui/act.js';
 import { Field } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { Sheet } from '../ui/sheet.js';
-import { levelOf, levels, type Named } from './permissions.js';
 import { t } from './words.js';
+
+/** What a rule can name, with names for people. */
+export interface Named {
+  users: Map<string, string>;
+  groups: string[];
+  scanners: Map<string, string>;
+  nodes: Map<string, string>;
+  labels: string[];
+}
+
+/** Each level holds those before it. */
+const levels: Action[][] = [['see'], ['see', 'scan'], ['see', 'scan', 'configure']];
 
 interface AddPermissionProps {
   named: Named;
@@ -69,4 +80,8 @@ function Choices({ label, name, groups, value, onChange }: { label: string; name
 function pair(choice: string): object {
   const [kind, ...rest] = choice.split(' ');
   return { [kind!]: rest.join(' ') };
+}
+
+export function levelOf(actions: Action[]): 'permissions.may.see' | 'permissions.may.scan' | 'permissions.may.configure' {
+  return actions.includes('configure') ? 'permissions.may.configure' : actions.includes('scan') ? 'permissions.may.scan' : 'permissions.may.see';
 }

@@ -1,4 +1,4 @@
-import { collect, type Action, type Permission } from '@platen/sdk';
+import { collect, type Permission } from '@platen/sdk';
 import { useState } from 'preact/hooks';
 import { admin, platen } from '../api.js';
 import { useRoute } from '../router.js';
@@ -9,20 +9,8 @@ import { Button } from '../ui/button.js';
 import { Bar, Screen } from '../ui/frame.js';
 import { Icon } from '../ui/icon.js';
 import { useLoad } from '../ui/use.js';
-import { AddPermission } from './permission.js';
+import { AddPermission, levelOf, type Named } from './permission.js';
 import { t } from './words.js';
-
-/** What a rule can name, with names for people. */
-export interface Named {
-  users: Map<string, string>;
-  groups: string[];
-  scanners: Map<string, string>;
-  nodes: Map<string, string>;
-  labels: string[];
-}
-
-/** Each level holds those before it. */
-export const levels: Action[][] = [['see'], ['see', 'scan'], ['see', 'scan', 'configure']];
 
 /** Who may use which scanner. `?scanner=ID` shows one scanner's rules. */
 export function PermissionsScreen() {
@@ -74,10 +62,6 @@ function whoOf(rule: Permission, named: Named): string {
 function whatOf(rule: Permission, named: Named): string {
   if (rule.scanner) return named.scanners.get(rule.scanner) ?? t('permissions.gone');
   return rule.node ? t('permissions.node', { name: named.nodes.get(rule.node) ?? t('permissions.gone') }) : t('permissions.label', { name: rule.label! });
-}
-
-export function levelOf(actions: Action[]): 'permissions.may.see' | 'permissions.may.scan' | 'permissions.may.configure' {
-  return actions.includes('configure') ? 'permissions.may.configure' : actions.includes('scan') ? 'permissions.may.scan' : 'permissions.may.see';
 }
 
 async function loadNames(signal: AbortSignal): Promise<Named> {

@@ -8,7 +8,7 @@ import { Button } from '../ui/button.js';
 import { Confirm } from '../ui/confirm.js';
 import { Sheet } from '../ui/sheet.js';
 import { Offer } from './offer.js';
-import { GroupsField, listOf, RoleField } from './people.js';
+import { GroupsField, listOf, RoleField } from './fields.js';
 import { t } from './words.js';
 
 interface PersonSheetProps {

@@ -12,7 +12,7 @@ import { Icon } from '../ui/icon.js';
 import { Secret } from '../ui/secret.js';
 import { Sheet } from '../ui/sheet.js';
 import { useLoad } from '../ui/use.js';
-import { RoleField } from './people.js';
+import { RoleField } from './fields.js';
 import { t } from './words.js';
 
 const lives = [30, 90, 365, 1095]; // days

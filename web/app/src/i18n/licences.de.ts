@@ -1,4 +1,4 @@
-import type { ProblemWords } from './words.js';
+import type { ProblemWords } from './shape.js';
 
 /** Problems of licences, of counted pages and of modules. */
 export const licences: Record<string, ProblemWords> = {

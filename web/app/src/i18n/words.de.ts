@@ -1,5 +1,5 @@
 import { licences } from './licences.de.js';
-import type { ProblemWords, ReasonWords } from './words.js';
+import type { ProblemWords, ReasonWords } from './shape.js';
 
 /** What each problem code of proto/problem/codes.go means to a person. */
 export const problems: Record<string, ProblemWords> = {

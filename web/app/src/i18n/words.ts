@@ -1,21 +1,8 @@
 import { ConnectionError, ProblemError, SealError } from '@platen/sdk';
 import { language, t, type Language } from './index.js';
+import type { ProblemWords, ReasonWords } from './shape.js';
 import * as de from './words.de.js';
 import * as en from './words.en.js';
-
-/** A problem in words: what happened, why if it is known, what to do next. */
-export interface ProblemWords {
-  what: string;
-  why?: string;
-  next: string;
-}
-
-/** A reason in words: for a line (`short`), and as sentences. */
-export interface ReasonWords {
-  short: string;
-  what: string;
-  next: string;
-}
 
 const words: Record<Language, typeof en> = { en, de };
 

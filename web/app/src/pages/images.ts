@@ -1,6 +1,12 @@
 import { platen } from '../api.js';
 import { session } from '../store/session.js';
-import type { PageRef } from '../ui/page-image.js';
+
+/** An image of a page; without a width, as it is stored. */
+export interface PageRef {
+  job: string;
+  n: number;
+  width?: number;
+}
 
 /** An image that this page's code fetches. Whoever borrowed it gives it back, once. */
 export interface Fetched {

@@ -9,8 +9,7 @@ import { Banner, ProblemNote, useClock } from '../ui/bits.js';
 import { Button } from '../ui/button.js';
 import { showToast } from '../ui/toast.js';
 import { api } from './api.js';
-import { Edits } from './plan.js';
-import { t } from './words.js';
+import { settingName, t, valueText } from './words.js';
 
 const trial = createStore<SetupChange | undefined>(undefined);
 let ticket = '';
@@ -108,5 +107,19 @@ export function Changes({ list, reload }: { list: SetupChange[]; reload: () => v
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Each setting that a change touches, before and after. */
+export function Edits({ of: { changes } }: { of: SetupChange }) {
+  return (
+    <>
+      {changes.map(({ key, before, after }) => (
+        <div key={key}>
+          <dt>{settingName(key)}</dt>
+          <dd>{before === after ? t('secret.changed') : <><del>{valueText(before)}</del> → <ins>{valueText(after)}</ins></>}</dd>
+        </div>
+      ))}
+    </>
   );
 }

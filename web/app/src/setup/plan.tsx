@@ -8,9 +8,9 @@ import { Bar } from '../ui/frame.js';
 import { Sheet } from '../ui/sheet.js';
 import { showToast } from '../ui/toast.js';
 import { api } from './api.js';
-import { moves, startTrial, ticketHere } from './changes.js';
+import { Edits, moves, startTrial, ticketHere } from './changes.js';
 import { edits } from './settings.js';
-import { effectText, settingName, t, valueText } from './words.js';
+import { effectText, t } from './words.js';
 
 /** What can be done with what was typed. Nothing happens before the plan was seen and applied. */
 export function ApplyBar({ onDone }: { onDone: () => void }) {
@@ -79,20 +79,6 @@ function Plan({ plan }: { plan: SetupChange }) {
         </section>
       )}
       {plan.until && <Banner icon="clock" tone="warn" title={t('plan.trial')} />}
-    </>
-  );
-}
-
-/** Each setting that a change touches, before and after. */
-export function Edits({ of: { changes } }: { of: SetupChange }) {
-  return (
-    <>
-      {changes.map(({ key, before, after }) => (
-        <div key={key}>
-          <dt>{settingName(key)}</dt>
-          <dd>{before === after ? t('secret.changed') : <><del>{valueText(before)}</del> → <ins>{valueText(after)}</ins></>}</dd>
-        </div>
-      ))}
     </>
   );
 }

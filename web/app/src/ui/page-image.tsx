@@ -2,20 +2,13 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
-import type { Fetched } from '../pages/images.js';
+import type { Fetched, PageRef } from '../pages/images.js';
 import { unopened } from '../seal.js';
 import { useOrigin, type Origin } from '../store/origins.js';
 import { isDirect } from '../store/roads.js';
 import { Button } from './button.js';
 import { Icon } from './icon.js';
 import { Paper } from './paper.js';
-
-/** An image of a page; without a width, as it is stored. */
-export interface PageRef {
-  job: string;
-  n: number;
-  width?: number;
-}
 
 /**
  * How a page's image comes. By `link` the browser fetches it, paints it while it comes, and keeps it. It is `fetched` by the

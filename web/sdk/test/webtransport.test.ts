@@ -9,6 +9,9 @@ class Session {
   readonly fails: (error: unknown) => void;
   readonly ready: Promise<void>;
   readonly closed: Promise<void>;
+  readonly said: string[] = [];
+  readonly datagrams = { writable: new WritableStream({ write: () => this.#leaves('datagram') }) };
+  leaves = true;
   over = false;
 
   constructor(readonly url: string, readonly options: WebTransportOptions) {
@@ -28,7 +31,14 @@ class Session {
     this.fails(new Error('closed'));
     this.#closed.resolve();
   }
-  createBidirectionalStream(): Promise<unknown> {
+  async #leaves(what: string): Promise<void> {
+    this.said.push(what);
+    if (this.leaves) return;
+    this.close();
+    throw new Error('it cannot leave');
+  }
+  async createBidirectionalStream(): Promise<unknown> {
+    await this.#leaves('stream');
     return new Promise(() => {});
   }
 }
@@ -89,6 +99,18 @@ describe('openWebTransport', () => {
     await expect(road).rejects.toThrow('lost, too');
     await expect(start([]).road).rejects.toThrow();
     await expect(start(['https://a/'], () => true).road).rejects.toThrow('no such address');
+  });
+
+  it('sends a datagram ahead of each stream, and opens none when that cannot leave', async () => {
+    const { sessions, road } = start(['https://a/road']);
+    const [session] = sessions;
+    session!.stand();
+    const open = await road;
+    void open.open().catch(() => {});
+    await vi.waitFor(() => expect(session!.said).toEqual(['datagram', 'stream']));
+    session!.leaves = false;
+    await expect(open.open()).rejects.toThrow('closed');
+    expect(session!.said).toEqual(['datagram', 'stream', 'datagram']);
   });
 
   it('closes everything at an abort', async () => {

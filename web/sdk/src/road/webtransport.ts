@@ -64,13 +64,26 @@ export function openWebTransport(
 function roadOver(session: WebTransport): Road {
   const gone = new AbortController();
   const closed = session.closed.then(() => {}, () => {}).then(() => gone.abort(new TypeError('the road is closed')));
+  const ahead = datagrams(session)?.getWriter();
+  ahead?.closed.catch(() => {});
   return {
     kind: 'webtransport',
     closed,
-    // A browser may leave this promise open when the session ends.
-    open: () => unless(gone.signal, session.createBidirectionalStream() as Promise<Duplex>),
+    open: async () => {
+      // Chromium 156 loses its network process, and with it the cookies that are not on disk and every tab's connections, if what opens a
+      // stream cannot leave, as on a phone that has come into another network. A datagram before it fails in peace. The node reads none.
+      if (ahead) await unless(gone.signal, ahead.write(new Uint8Array(1)).catch(() => {}));
+      // A browser may leave this promise open when the session ends.
+      return unless(gone.signal, session.createBidirectionalStream() as Promise<Duplex>);
+    },
     close: () => close(session),
   };
+}
+
+/** The specification once had the one, and has the other. */
+function datagrams(session: WebTransport): WritableStream<Uint8Array> | undefined {
+  const both: { writable?: WritableStream; createWritable?(): WritableStream } | undefined = session.datagrams;
+  return both?.writable ?? both?.createWritable?.();
 }
 
 function close(session: WebTransport): void {

@@ -51,7 +51,7 @@ func newRoom(t *testing.T, o *testenv.Office, env ...string) *room {
 func newRoomWith(t *testing.T, o *testenv.Office, dpi int, env ...string) *room {
 	t.Helper()
 	o.StartNode(t, append([]string{"PLATEN_NODE_DRIVERS=virtual"}, env...)...)
-	// First of all: after its card has become another one, a browser may have lost its session.
+	// First of all, for it makes the phone's card another one, which the browser would take for another network.
 	r := &room{Office: o, wire: o.PhoneHost.Wire("eth0", testenv.Weather{})}
 	r.scan(t, dpi)
 	p := newPhone(t, o.PhoneHost, filepath.Join(o.Gateway.Data, "keys", "ca.pem"))

@@ -20,7 +20,6 @@ type socket struct {
 
 	mu    sync.Mutex
 	asked map[transaction]question
-	known map[netip.AddrPort]seen // by server
 }
 
 var _ ice.AddrPortReaderWriter = (*socket)(nil)
@@ -36,7 +35,7 @@ func listen(address string, broke func(error)) (*socket, error) {
 	}
 	conn.SetReadBuffer(socketBuffer) // as much as the system allows
 	conn.SetWriteBuffer(socketBuffer)
-	return &socket{UDPConn: conn, broke: broke, asked: map[transaction]question{}, known: map[netip.AddrPort]seen{}}, nil
+	return &socket{UDPConn: conn, broke: broke, asked: map[transaction]question{}}, nil
 }
 
 // local is the socket's own address.

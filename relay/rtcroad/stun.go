@@ -22,7 +22,6 @@ const (
 	xorMapped       = 0x0020
 	stunHeader      = 20
 	maxServers      = 4
-	seenFor         = 25 * time.Second // a router forgets a way after 30 s at the earliest
 	retransmitAfter = 150 * time.Millisecond
 )
 
@@ -34,14 +33,9 @@ type question struct {
 	answer chan netip.AddrPort // holds one
 }
 
-// seen is how a server saw the port, and until when that is believed.
-type seen struct {
-	as    netip.AddrPort
-	until time.Time
-}
-
 // reflexive asks STUN servers ("stun:host:port") how they see the port. It returns when
-// all have answered or ctx ends.
+// all have answered or ctx ends. What they said before is not believed: a router that was
+// started anew, or another one, shows the port as another.
 func (s *socket) reflexive(ctx context.Context, urls []string) []netip.AddrPort {
 	var mu sync.Mutex
 	var all []netip.AddrPort
@@ -90,16 +84,12 @@ func resolve(ctx context.Context, url string) []netip.AddrPort {
 	return append(four[:min(len(four), 1)], six[:min(len(six), 1)]...)
 }
 
-// ask asks one server, unless what it said a short while ago still holds.
+// ask asks one server.
 func (s *socket) ask(ctx context.Context, server netip.AddrPort) (netip.AddrPort, bool) {
 	var id transaction
 	rand.Read(id[:])
 	q := question{server, make(chan netip.AddrPort, 1)}
 	s.mu.Lock()
-	if k, ok := s.known[server]; ok && time.Now().Before(k.until) {
-		s.mu.Unlock()
-		return k.as, true
-	}
 	s.asked[id] = q
 	s.mu.Unlock()
 	defer func() {
@@ -119,12 +109,6 @@ func (s *socket) ask(ctx context.Context, server netip.AddrPort) (netip.AddrPort
 		}
 		select {
 		case as := <-q.answer:
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if len(s.known) >= 2*maxServers {
-				clear(s.known)
-			}
-			s.known[server] = seen{as, time.Now().Add(seenFor)}
 			return as, true
 		case <-again.C:
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// stunServer answers like a STUN server that sees everybody at one address; answers says
-// how often, and where from is who it was asked by.
-func stunServer(t *testing.T, as netip.AddrPort, answers int) (url string, asked <-chan net.Addr) {
+// stunServer answers like a STUN server that sees who asks it at one address after the other,
+// and no more after the last one; asked is who it was asked by.
+func stunServer(t *testing.T, as ...netip.AddrPort) (url string, asked <-chan net.Addr) {
 	t.Helper()
 	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -26,15 +27,22 @@ func stunServer(t *testing.T, as netip.AddrPort, answers int) (url string, asked
 	go func() {
 		defer close(done)
 		b := make([]byte, 1500)
+		questions := map[transaction]int{} // which may come twice
 		for {
 			n, at, err := socket.ReadFrom(b)
 			if err != nil {
 				return
 			}
 			from <- at
-			if n == stunHeader && binary.BigEndian.Uint16(b) == bindingRequest && answers > 0 {
-				answers--
-				socket.WriteTo(bindingAnswer(b[:n], as), at)
+			if n != stunHeader || binary.BigEndian.Uint16(b) != bindingRequest {
+				continue
+			}
+			id := transaction(b[8:stunHeader])
+			if _, again := questions[id]; !again {
+				questions[id] = len(questions)
+			}
+			if i := questions[id]; i < len(as) {
+				socket.WriteTo(bindingAnswer(b[:n], as[i]), at)
 			}
 		}
 	}()
@@ -62,11 +70,15 @@ func bindingAnswer(request []byte, as netip.AddrPort) []byte {
 
 func TestReflexive(t *testing.T) {
 	r := start(t, Config{}, nil)
-	url, asked := stunServer(t, netip.MustParseAddrPort("203.0.113.9:40018"), 1)
-	silent, _ := stunServer(t, netip.MustParseAddrPort("203.0.113.9:40018"), 0)
-	six, _ := stunServer(t, netip.MustParseAddrPort("[2001:db8::9]:40019"), 100)
-	none, _ := stunServer(t, netip.MustParseAddrPort("127.0.0.1:40018"), 100) // no router between
-	for range 2 {                                                             // the second time the first server says nothing, and is not asked
+	before, after := netip.MustParseAddrPort("203.0.113.9:40018"), netip.MustParseAddrPort("203.0.113.10:40028")
+	url, asked := stunServer(t, before, after) // the router was started anew
+	silent, _ := stunServer(t)
+	always := func(as string) []netip.AddrPort {
+		return slices.Repeat([]netip.AddrPort{netip.MustParseAddrPort(as)}, 2)
+	}
+	six, _ := stunServer(t, always("[2001:db8::9]:40019")...)
+	none, _ := stunServer(t, always("127.0.0.1:40018")...) // no router between
+	for _, as := range []netip.AddrPort{before, after} {
 		_, offer := visit(t, engine(), webrtc.Configuration{})
 		begin := time.Now()
 		answer, err := r.Answer(context.Background(), offer, []string{url, silent, six, none, "turn:127.0.0.1:1", "stun:x y"})
@@ -76,7 +88,7 @@ func TestReflexive(t *testing.T) {
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("the answer took %v", took)
 		}
-		for _, want := range []string{"203.0.113.9 40018 typ srflx", "2001:db8::9 40019 typ srflx", fmt.Sprintf("127.0.0.1 %d typ host", r.socket.local().Port())} {
+		for _, want := range []string{fmt.Sprintf("%s %d typ srflx", as.Addr(), as.Port()), "2001:db8::9 40019 typ srflx", fmt.Sprintf("127.0.0.1 %d typ host", r.socket.local().Port())} {
 			if !strings.Contains(answer, want) {
 				t.Errorf("the answer has no %q:\n%s", want, answer)
 			}
@@ -90,9 +102,6 @@ func TestReflexive(t *testing.T) {
 	}
 	if from := (<-asked).String(); from != r.Addr().String() {
 		t.Errorf("the STUN server was asked by %s, not by the port of the road", from)
-	}
-	if len(asked) != 0 {
-		t.Errorf("the STUN server was asked %d times more", len(asked))
 	}
 }
 

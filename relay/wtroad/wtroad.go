@@ -2,7 +2,8 @@
 // node, by a certificate whose hash the node has signed, and every bidirectional stream
 // of it carries one HTTP/1.1 exchange. It is a relay.RoadConn's listener and nothing
 // else: cmd makes it, and the node serves HTTP on it and judges by the grant who may
-// ask for what.
+// ask for what. Datagrams mean nothing and are not read: browsers send them to find out
+// whether a packet can leave.
 //
 // Only https://<address>/road is there, for a page that tells its origin: one session
 // a connection, TLS 1.3, no tickets, no early data. Until the node has seen a grant a

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -196,6 +197,22 @@ func TestTimedLiftsItsDeadline(t *testing.T) {
 		t.Errorf("deadlines %v for no body", w.set)
 	}
 }
+
+// TestLongBodies: a large body has time for each piece of it, however little comes at once.
+func TestLongBodies(t *testing.T) {
+	w := &deadlines{}
+	body := io.NopCloser(iotest.HalfReader(strings.NewReader(strings.Repeat("x", 3*bodyPiece))))
+	timed(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if n, err := io.CopyBuffer(onlyWriter{io.Discard}, r.Body, make([]byte, 4096)); n != 3*bodyPiece || err != nil {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+	}), time.Minute).ServeHTTP(w, &http.Request{Body: body})
+	if n := len(w.set); n != 5 || !w.set[n-1].IsZero() || !w.set[n-2].After(w.set[0]) {
+		t.Errorf("deadlines %v, want one at first, one for each of three pieces, and none at the end", w.set)
+	}
+}
+
+type onlyWriter struct{ io.Writer }
 
 type deadlines struct{ set []time.Time }
 

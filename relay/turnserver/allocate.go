@@ -25,11 +25,15 @@ var (
 )
 
 // quota says whether a user may have one more allocation.
-func (s *Server) quota(username, _ string, _ net.Addr) bool {
+func (s *Server) quota(username, _ string, from net.Addr) bool {
 	user, _, ok := parseUsername(username)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return ok && s.roomLocked(user)
+	if !ok || !s.roomLocked(user) {
+		return false
+	}
+	s.proveLocked(from)
+	return true
 }
 
 func (s *Server) roomLocked(user string) bool {

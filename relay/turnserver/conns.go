@@ -1,19 +1,24 @@
 package turnserver
 
 import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/logging"
 )
 
 const (
-	// firstWord is how long a TCP client may be silent at first.
+	// firstWord is how long a TCP client has to get an allocation, and a packet to come.
 	firstWord = 10 * time.Second
-	// silence is how long afterwards. A client in use refreshes what it holds every five
-	// minutes.
+	// silence is how long it may say nothing afterwards. A client in use refreshes what it
+	// holds every five minutes.
 	silence = 6 * time.Minute
 	// stuck is how long a client may take none of what it is sent.
 	stuck = 10 * time.Second
@@ -32,7 +37,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &tcpConn{Conn: c, s: l.s}
+		t := newTCPConn(c, l.s)
 		l.s.mu.Lock()
 		room := !l.s.ended && len(l.s.conns) < l.s.config.Limits.Conns
 		if room {
@@ -50,20 +55,67 @@ func (l *listener) Accept() (net.Conn, error) {
 // tcpConn is a client's connection. pion closes it after reading has failed.
 type tcpConn struct {
 	net.Conn
-	s     *Server
-	spoke bool // only its reader looks at it
-	once  sync.Once
+	s      *Server
+	in     *bufio.Reader
+	until  time.Time   // to have an allocation
+	proven atomic.Bool // it has, or had, one
+	once   sync.Once
 }
 
+func newTCPConn(c net.Conn, s *Server) *tcpConn {
+	return &tcpConn{Conn: c, s: s, in: bufio.NewReaderSize(c, maxFrame), until: time.Now().Add(firstWord)}
+}
+
+// Read gives one frame, all of it. pion would take a frame apart from whatever it is given,
+// but a length near 65,536 overflows there, and it would turn in circles for ever.
 func (c *tcpConn) Read(b []byte) (int, error) {
-	limit := firstWord
-	if c.spoke {
-		limit = silence
+	limit := c.until
+	if c.proven.Load() {
+		limit = time.Now().Add(silence)
 	}
-	c.SetReadDeadline(time.Now().Add(limit))
-	n, err := c.Conn.Read(b)
-	c.spoke = c.spoke || n > 0
-	return n, err
+	c.SetReadDeadline(limit)
+	head, err := c.in.Peek(frameHead)
+	if err != nil {
+		return 0, err
+	}
+	size, ok := frameSize(head)
+	if !ok || size > len(b) {
+		return 0, errFrame
+	}
+	if soon := time.Now().Add(firstWord); c.in.Buffered() < size && soon.Before(limit) {
+		c.SetReadDeadline(soon)
+	}
+	return io.ReadFull(c.in, b[:size])
+}
+
+const (
+	frameHead = 4
+	maxFrame  = 1600 // bytes, as pion takes them
+	stunHead  = 20
+)
+
+var errFrame = errors.New("it is no packet of STUN or TURN")
+
+// frameSize is how many bytes a packet has over TCP, by its first ones (RFC 8656, sections
+// 5 and 12.5).
+func frameSize(head []byte) (size int, ok bool) {
+	length := int(binary.BigEndian.Uint16(head[2:]))
+	switch head[0] >> 6 {
+	case 0:
+		size = stunHead + length
+	case 1:
+		size = frameHead + (length+3)&^3
+	}
+	return size, size > 0 && size < maxFrame
+}
+
+// proveLocked notes that a client has credentials.
+func (s *Server) proveLocked(from net.Addr) {
+	for c := range s.conns {
+		if at := c.RemoteAddr(); at.Network() == from.Network() && at.String() == from.String() {
+			c.proven.Store(true)
+		}
+	}
 }
 
 func (c *tcpConn) Write(b []byte) (int, error) {

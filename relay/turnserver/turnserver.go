@@ -73,7 +73,7 @@ type Server struct {
 	udp     net.PacketConn
 	tcp     net.Listener
 	turn    *turn.Server
-	conns   map[net.Conn]bool
+	conns   map[*tcpConn]bool
 	relays  map[*relayed]bool
 	users   map[string]int // allocations of each
 	running sync.WaitGroup // of conns, relays and what reads from udp
@@ -114,7 +114,7 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{
 		config: c, log: c.Log, closed: make(chan struct{}),
-		conns: map[net.Conn]bool{}, relays: map[*relayed]bool{}, users: map[string]int{},
+		conns: map[*tcpConn]bool{}, relays: map[*relayed]bool{}, users: map[string]int{},
 	}, nil
 }
 

@@ -286,7 +286,8 @@ describe('roads', () => {
       await soon(() => expect(world.count('webtransport', '/service')).toBeGreaterThan(2));
       expect(roads.state(world.node.id)).toMatchObject({ road: 'webtransport', direct: 'open' });
       world.growing = false;
-      await reader.cancel();
+      await new Promise(setImmediate); // until it is asked for
+    await reader.cancel();
       await rest;
     });
 
@@ -300,6 +301,23 @@ describe('roads', () => {
       abort.abort(new Error('enough'));
       await expect(answer).rejects.toThrow('enough');
     });
+  });
+
+  it('stop when the body is given up while bytes are waited for', async () => {
+    const world = await World.make(3_000_000);
+    const roads = await opened(world);
+    world.faults.webtransport.pace = 200;
+    const response = await roads.fetch(world.node.id, path, {});
+    const reader = response.body!.getReader();
+    await reader.read();
+    const waiting = reader.read();
+    await new Promise(setImmediate); // until it is asked for
+    await reader.cancel();
+    expect((await waiting).done).toBe(true);
+    world.faults.webtransport.pace = undefined;
+    await page(world, roads);
+    expect([world.count('webtransport'), world.count('relay')]).toEqual([2, 0]);
+    expect(roads.state(world.node.id)).toMatchObject({ road: 'webtransport', direct: 'open' });
   });
 
   it('stop at an abort, before and in a body, on every way', async () => {

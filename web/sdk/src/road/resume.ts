@@ -1,6 +1,7 @@
 import { contentRange, strongETag } from './ranges.js';
 import type { Lane } from './lane.js';
 import type { Mark } from './measure.js';
+import { following } from './signal.js';
 
 /** Who knows the lanes. */
 export interface Lanes {
@@ -30,7 +31,8 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
   let here = 0; // of which by this lane
   let skip = 0; // bytes to come again, for a service that knows no ranges
   const tried = new Set<Lane>();
-  const { signal } = init;
+  const stop = following(init.signal); // aborts what is asked for the rest, when nobody wants it any more
+  const { signal } = stop;
 
   const change = async (error: unknown): Promise<void> => {
     reader.cancel(error).catch(() => {});
@@ -44,18 +46,19 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
       lane = next;
       mark = lane.meter.mark();
       here = 0;
+      const asking = following(signal);
       try {
-        const response = await lanes.watch(lane, lane.fetch(path, continuing(init, plan, got)));
+        const response = await lanes.watch(lane, lane.fetch(path, continuing({ ...init, signal: asking.signal }, plan, got)));
         skip = fits(response, plan, got);
         if (skip >= 0 && response.body) {
           reader = response.body.getReader();
           return;
         }
-        response.body?.cancel().catch(() => {});
         if (!slow) throw error; // it is of something else now
         throw new TypeError('the other way has something else');
       } catch (later) {
-        if (later === error || signal?.aborted) throw later;
+        asking.abort(later);
+        if (later === error || signal.aborted) throw later;
         failure = later;
         if (slow) tried.delete(slow);
       }
@@ -66,9 +69,11 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
     for (;;) {
       try {
         const { done, value } = await lanes.watch(lane, lane.meter.read(reader.read()));
+        signal.throwIfAborted(); // a body that is given up looks ended
         if (done && plan?.length !== undefined && got < plan.length) throw new TypeError('the answer broke off');
         if (done) {
           lanes.took(lane, mark, here);
+          stop.abort();
           return controller.close();
         }
         lanes.moved();
@@ -82,12 +87,16 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
         if (plan?.length !== undefined && lanes.slow(lane, mark, plan.length - got)) await change(new SlowError('another way is faster'));
         return;
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (signal.aborted) throw error;
         await change(error);
       }
     }
   };
-  const body = new ReadableStream<Uint8Array>({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
+  const cancel = (reason: unknown): Promise<void> => {
+    stop.abort(reason);
+    return reader.cancel(reason);
+  };
+  const body = new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
   return new Response(body, { status: first.status, statusText: first.statusText, headers: first.headers });
 }
 

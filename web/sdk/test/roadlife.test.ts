@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Roads } from '../src/road/manager.js';
 import type { Direct } from '../src/road/road.js';
 import { Verdicts } from '../src/road/verdicts.js';
@@ -52,6 +52,26 @@ describe('verdicts', () => {
     const home = await opened(world, {}, { store: memory() });
     expect(home.state(world.node.id).road).toBe('webtransport');
     for (const r of [roads, again]) r.close();
+  });
+
+  it('end in time, also where the clock was set back', async () => {
+    const world = await World.make(10);
+    world.faults.webtransport.dead = world.faults.webrtc.dead = true;
+    const store = memory();
+    const day = vi.spyOn(Date, 'now');
+    onTestFinished(() => day.mockRestore());
+    const begun = Date.now() - performance.now();
+    day.mockImplementation(() => begun + performance.now() + 24 * 3600_000); // a clock that is a day fast
+    const before = world.roads({}, { store });
+    before.prepare(world.node.id);
+    await is(world, before, 'unreachable');
+    expect(world.attempts).toEqual(['webtransport', 'webrtc']);
+
+    day.mockImplementation(() => begun + performance.now());
+    world.faults.webtransport.dead = false;
+    before.prepare(world.node.id);
+    await is(world, before, 'open');
+    await opened(world, {}, { store });
   });
 
   it('begin with the kind that worked', async () => {

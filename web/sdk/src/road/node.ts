@@ -1,5 +1,6 @@
 import { ProblemError } from '../problem.js';
 import { pause } from '../retry.js';
+import { passed } from './clock.js';
 import { Direct as DirectLane, Relay, present, type Lane } from './lane.js';
 import type { Mark } from './measure.js';
 import { continued, type Lanes } from './resume.js';
@@ -50,7 +51,7 @@ export class NodeRoads implements Lanes {
   #notBefore = 0; // of the next upgrade, by this machine's clock
   #failures = 0;
   #gated = false;
-  #reprobe = Infinity; // when a better kind is tried beside the open road
+  #reprobe = 0; // when a better kind is tried beside the open road
   #used = -Infinity;
   #relayUntil = 0;
   #slow = 0;
@@ -115,10 +116,9 @@ export class NodeRoads implements Lanes {
   // Choosing among lanes.
 
   #choose(): Lane {
-    const now = Date.now();
-    if (!this.#direct || now < this.#relayUntil) return this.#relay;
+    if (!this.#direct || !passed(this.#relayUntil, this.#shared.times.relay)) return this.#relay;
     this.#tell();
-    if (this.#bodies >= unmeasured && now - this.#relay.meter.measured > fresh) {
+    if (this.#bodies >= unmeasured && Date.now() - this.#relay.meter.measured > fresh) {
       this.#bodies = 0;
       return this.#relay;
     }
@@ -215,10 +215,11 @@ export class NodeRoads implements Lanes {
 
   /** Tries for a direct road, or for a better one, if it is time. */
   #improve(): void {
-    const now = Date.now();
     if (this.#upgrading || this.#closed.signal.aborted) return;
-    if (!this.#direct && now >= this.#notBefore) void this.#upgrade(this.#shared.kinds, now < this.#shared.asked);
-    else if (this.#direct?.name === 'webrtc' && now >= this.#reprobe) void this.#upgrade(['webtransport'], now < this.#shared.asked);
+    const { kinds, asked, times } = this.#shared;
+    const clicked = !passed(asked, times.question);
+    if (!this.#direct && passed(this.#notBefore, times.failed)) void this.#upgrade(kinds, clicked);
+    else if (this.#direct?.name === 'webrtc' && passed(this.#reprobe, times.failed)) void this.#upgrade(['webtransport'], clicked);
   }
 
   async #upgrade(kinds: RoadKind[], asked: boolean): Promise<void> {
@@ -302,7 +303,8 @@ export class NodeRoads implements Lanes {
 
   #idleCheck(): void {
     clearTimeout(this.#idle);
-    const left = this.#used + this.#shared.times.idle - Date.now();
+    const { idle } = this.#shared.times;
+    const left = Math.min(this.#used + idle - Date.now(), idle); // less where the clock was set back
     if (left > 0) this.#idle = setTimeout(() => this.#idleCheck(), left);
     else this.#drop('idle');
   }
@@ -360,7 +362,7 @@ export class NodeRoads implements Lanes {
   }
 
   #set(direct: Direct): void {
-    const road = this.#direct && Date.now() >= this.#relayUntil ? this.#direct.name : 'relay';
+    const road = this.#direct && passed(this.#relayUntil, this.#shared.times.relay) ? this.#direct.name : 'relay';
     if (road === this.#state.road && direct === this.#state.direct) return;
     this.#state = { road, direct, since: Date.now() };
     this.#shared.changed(this.#node, this.#state);

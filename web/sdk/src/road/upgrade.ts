@@ -1,5 +1,6 @@
 import { ProblemError, retryable } from '../problem.js';
 import { addressSpace, type AddressSpace } from '../space.js';
+import { passed } from './clock.js';
 import { RefusedError, present } from './lane.js';
 import type { Direct, Road, RoadKind, RoadTimes } from './road.js';
 import type { Means, RoadService } from './service.js';
@@ -76,7 +77,7 @@ export async function upgrade(u: Upgrade, signal: AbortSignal): Promise<Upgraded
 
   const gate = await addresses(u, statement, answer.near);
   const attempts = attemptsOf(u, answer, statement, gate);
-  const free = attempts.filter(({ kind }) => u.verdicts.notBefore(u.node, answer.network, kind) <= Date.now());
+  const free = attempts.filter(({ kind }) => passed(u.verdicts.notBefore(u.node, answer.network, kind), u.times.failed));
   const best = u.verdicts.best(u.node, answer.network);
   free.sort((a, b) => Number(b.kind === best) - Number(a.kind === best));
   const gated = gate.refused !== undefined;

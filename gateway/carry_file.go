@@ -10,9 +10,10 @@ import (
 
 // file is what an answer brings a stretch of: bytes that stay the same under one ETag.
 type file struct {
-	etag, kind, sealed string // as the node's headers have them
-	from, end          int64  // the stretch: its first byte, and the one behind its last
-	total              int64  // bytes of the whole
+	etag, kind string // as the node's headers have them
+	sealed     bool   // its key is in each answer, wrapped anew: the ETag depends on the key itself
+	from, end  int64  // the stretch: its first byte, and the one behind its last
+	total      int64  // bytes of the whole
 }
 
 const headerSealed = "Platen-Sealed"
@@ -26,7 +27,7 @@ var (
 // is a stretch of known length under a strong ETag: not a page that grows, and not
 // several stretches at once.
 func fileOf(r *http.Request, answer *http.Response) (file, bool) {
-	f := file{etag: answer.Header.Get("Etag"), kind: answer.Header.Get("Content-Type"), sealed: answer.Header.Get(headerSealed)}
+	f := file{etag: answer.Header.Get("Etag"), kind: answer.Header.Get("Content-Type"), sealed: answer.Header.Get(headerSealed) != ""}
 	if r.Method != http.MethodGet || answer.ContentLength <= 0 || len(f.etag) < 3 || f.etag[0] != '"' ||
 		answer.Header.Get("Content-Encoding") != "" {
 		return file{}, false
@@ -53,7 +54,7 @@ func (f file) check(answer *http.Response, from, to int64) error {
 		return fmt.Errorf("%w: status %d", errOtherFile, answer.StatusCode)
 	case answer.Header.Get("Etag") != f.etag:
 		return fmt.Errorf("%w: another ETag", errOtherFile)
-	case answer.Header.Get("Content-Type") != f.kind || answer.Header.Get(headerSealed) != f.sealed ||
+	case answer.Header.Get("Content-Type") != f.kind || (answer.Header.Get(headerSealed) != "") != f.sealed ||
 		answer.Header.Get("Content-Encoding") != "":
 		return fmt.Errorf("%w: another form", errOtherFile)
 	case !ok || start != from || end != to || total != f.total || answer.ContentLength >= 0 && answer.ContentLength != end-start:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,25 @@ func TestBodyOutlivesItsLink(t *testing.T) {
 			d.wantRanges(other, fmt.Sprintf("bytes=%d-%d", mega+7, 3*mega-1))
 		})
 	}
+}
+
+// Each answer wraps the key of a sealed page anew: the bytes under its ETag are the same.
+func TestSealedBodyOutlivesItsLink(t *testing.T) {
+	newDesk(t, 3*mega, func(d *desk) {
+		quic, tcp := d.both()
+		answers := 0
+		d.n.on(http.MethodGet, "/jobs/{job}/pages/{n}", func(w http.ResponseWriter, r *http.Request) error {
+			answers++
+			w.Header().Set("Content-Type", "application/vnd.platen.sealed")
+			w.Header().Set(headerSealed, fmt.Sprintf("v1; type=image/jpeg; for=AAAA; key=%d", answers))
+			w.Header().Set("Etag", d.etag)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.page))
+			return nil
+		})
+		tcp.set(func(w *wire) { w.left = mega + 7 })
+		d.fetch()
+		d.wantRanges(quic, fmt.Sprintf("bytes=%d-%d", mega+7, 3*mega-1))
+	})
 }
 
 // stalled has the gateway take the link for one that stalls.

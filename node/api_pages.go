@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -159,6 +160,11 @@ func sendCommitted(w http.ResponseWriter, r *http.Request, digest string, conten
 // sendImmutable sends what never changes under its ETag.
 func sendImmutable(w http.ResponseWriter, r *http.Request, content io.ReadSeeker) error {
 	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
+	// Units that are not known are ignored (RFC 9110, section 14.2), and several ranges at
+	// once, as it allows: a gateway passes on no answer of many parts.
+	if spec, isBytes := strings.CutPrefix(r.Header.Get("Range"), "bytes="); !isBytes || strings.Contains(spec, ",") {
+		r.Header.Del("Range")
+	}
 	s := newStream(w, r)
 	http.ServeContent(s, r, "", time.Time{}, content)
 	if s.refused {

@@ -143,5 +143,5 @@ func openRange(r *http.Request, etag string) (from, to int64, ok bool) {
 		return from, unbounded, true
 	}
 	to, err = strconv.ParseInt(last, 10, 64)
-	return from, to, err == nil && to >= from
+	return from, min(to, unbounded), err == nil && to >= from
 }

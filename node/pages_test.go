@@ -156,6 +156,7 @@ func TestGrowingRange(t *testing.T) {
 		wantPart(part("40-"), 40, 100)
 		wantPart(part("40-59"), 40, 60)
 		wantPart(part("40-900"), 40, 100)
+		wantPart(part("40-9223372036854775807"), 40, 100)
 		wantPart(part("40-", "If-Range", etag), 40, 100)
 
 		// Not there yet: held until it is.
@@ -334,6 +335,9 @@ func TestCommittedPage(t *testing.T) {
 			{http.MethodGet, []string{"Range", "bytes=-5"}, 206, fmt.Sprintf("bytes %d-%d/%d", n-5, n-1, n), file[n-5:]},
 			{http.MethodGet, []string{"Range", "bytes=10-", "If-Range", etag}, 206, fmt.Sprintf("bytes 10-%d/%d", n-1, n), file[10:]},
 			{http.MethodGet, []string{"Range", "bytes=10-", "If-Range", `"x"`}, 200, "", file},
+			{http.MethodGet, []string{"Range", "bytes=10-9223372036854775807"}, 206, fmt.Sprintf("bytes 10-%d/%d", n-1, n), file[10:]},
+			{http.MethodGet, []string{"Range", "bytes=0-1,4-5"}, 200, "", file}, // of several ranges none is answered
+			{http.MethodGet, []string{"Range", "lines=1-2"}, 200, "", file},
 		} {
 			a := g.ask(c.method, url, "", c.header...)
 			if a.Code != c.status || a.Header().Get("Content-Range") != c.crange || !bytes.Equal(a.Body.Bytes(), c.body) || a.Header().Get("ETag") != etag {

@@ -25,7 +25,7 @@
 // where for a page, object is the ID of its job, part its number in decimal, version the
 // page's ID and form the name of the rendition, as "png" or "jpeg-w240", empty for the bytes
 // as they were stored. For the content of a document, object is the document's ID, part is
-// empty, version is the tag of its content and form is pdf, tiff or zip. The receiver makes
+// empty, version is the tag of its content and form is pdf, tiff, zip or txt. The receiver makes
 // info from what it asked for: an answer to another question does not open.
 //
 // The ETag names version and form: "<page ID>.s-<mark>", "<page ID>.<form>.s-<mark>", or

@@ -13,17 +13,24 @@ import (
 	"github.com/platen-scan/platen/relay"
 )
 
-func TestTuneSender(t *testing.T) {
+// dialLoopback is a connection over the kernel's TCP.
+func dialLoopback(t *testing.T) net.Conn {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { listener.Close() })
 	c, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestTuneSender(t *testing.T) {
+	c := dialLoopback(t)
 	allowed, err := os.ReadFile("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 	if err != nil {
 		t.Fatal(err)
@@ -44,16 +51,7 @@ func TestTuneSender(t *testing.T) {
 }
 
 func TestTuneSenderSendsAgainEachSecond(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	c, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dialLoopback(t)
 	option := func(name int) (value int, err error) {
 		raw, failed := c.(*net.TCPConn).SyscallConn()
 		if failed != nil {

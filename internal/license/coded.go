@@ -41,14 +41,11 @@ func (d *Desk) Serve(ctx context.Context) error {
 		} else {
 			failed = ""
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-d.changed:
-			timer.Stop()
 		}
 	}
 }

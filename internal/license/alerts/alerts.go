@@ -234,14 +234,11 @@ func (a *Alerts) Serve(ctx context.Context) error {
 				wait = min(wait, next)
 			}
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-a.wake:
-			timer.Stop()
 		}
 	}
 }

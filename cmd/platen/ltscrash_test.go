@@ -25,6 +25,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
 	"github.com/platen-scan/platen/internal/license/ledger"
+	"github.com/platen-scan/platen/internal/testenv"
 	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/node/reporting"
 	"github.com/platen-scan/platen/proto/api"
@@ -38,6 +39,9 @@ import (
 //
 //	go test ./cmd/platen -run TestKilledServers -timeout 2h -lts.kills 200
 var ltsKills = flag.Int("lts.kills", 2, "how often TestKilledServers kills a server")
+
+// patient is how long is waited for what comes sooner or later.
+const patient = 2 * time.Minute
 
 const ltsChildEnv = "PLATEN_TEST_LTS"
 
@@ -241,7 +245,7 @@ func TestKilledServers(t *testing.T) {
 	t.Cleanup(standby.kill)
 	n := newScanningNode(t, "ACME-scan", license.Address{Host: fmt.Sprintf("127.0.0.1:%d", mainPort), Pin: mainPin},
 		license.Address{Host: fmt.Sprintf("127.0.0.1:%d", standbyPort), Pin: standbyPin})
-	until(t, func() bool { return strings.Contains(platen(t, "--data", standbyDir, "lts", "items"), "ACME") })
+	testenv.Eventually(t, "the standby knows the licence", patient, func() bool { return strings.Contains(platen(t, "--data", standbyDir, "lts", "items"), "ACME") })
 
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -267,12 +271,12 @@ func TestKilledServers(t *testing.T) {
 
 	// Both have in the end what the node committed, and the licence says so.
 	total := n.pages.Load()
-	until(t, func() bool { left, err := n.reporter.Unreported(t.Context()); return err == nil && left == 0 })
+	testenv.Eventually(t, "all pages are reported", patient, func() bool { left, err := n.reporter.Unreported(t.Context()); return err == nil && left == 0 })
 	standby.kill()
 	standby.start() // which copies at once
 	for _, p := range []*serverProcess{main, standby} {
 		var items []api.Item
-		until(t, func() bool {
+		testenv.Eventually(t, "the licence has all pages", patient, func() bool {
 			if err := json.Unmarshal([]byte(platen(t, "--data", p.dir, "lts", "items", "--json")), &items); err != nil {
 				t.Fatal(err)
 			}
@@ -325,15 +329,5 @@ func quietPort(t *testing.T) int {
 			l.Close()
 			return port
 		}
-	}
-}
-
-// until waits for something that comes sooner or later.
-func until(t *testing.T, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		<-tick.C
 	}
 }

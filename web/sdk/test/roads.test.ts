@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { ConnectionError, ProblemError } from '../src/index.js';
 import type { Roads } from '../src/road/manager.js';
@@ -301,6 +302,22 @@ describe('roads', () => {
       abort.abort(new Error('enough'));
       await expect(answer).rejects.toThrow('enough');
     });
+  });
+
+  it('let go of the signal when the body has ended, or nothing comes', async () => {
+    const world = await World.make(300_000);
+    const roads = await opened(world);
+    const { signal } = new AbortController();
+    await page(world, roads, { signal });
+    world.faults.webtransport.cut = 1000;
+    await page(world, roads, { signal });
+    await (await roads.fetch(world.node.id, path, { signal })).body!.cancel();
+    const broken = await roads.fetch(world.node.id, path, { signal });
+    world.faults.relay.dead = world.faults.webtransport.dead = true;
+    for (const road of world.open) road.close();
+    await expect(broken.arrayBuffer()).rejects.toThrow();
+    await expect(roads.fetch(world.node.id, path, { signal })).rejects.toThrow();
+    await soon(() => expect(getEventListeners(signal, 'abort')).toEqual([]));
   });
 
   it('stop when the body is given up while bytes are waited for', async () => {

@@ -82,26 +82,34 @@ export class NodeRoads implements Lanes {
   async fetch(path: string, init: RequestInit): Promise<Response> {
     this.prepare();
     const tried = new Set<Lane>();
+    const stop = following(init.signal);
     let lane = this.#choose();
     for (;;) {
       tried.add(lane);
       try {
-        const response = await this.#ask(lane, path, init);
-        if (lane === this.#relay || !doubtful(response.status)) return continued(response, lane, path, init, this);
+        const response = await this.#ask(lane, path, init, stop.signal);
+        if (lane === this.#relay || !doubtful(response.status)) return continued(response, lane, path, init, stop, this);
         response.body?.cancel().catch(() => {});
         lane = this.#relay; // who may do what, and what there is, the service says
       } catch (error) {
-        if (init.signal?.aborted) throw error;
-        this.failed(lane, error);
-        const next = this.other(tried);
-        if (!next) throw error;
+        const next = stop.signal.aborted ? undefined : this.#instead(lane, error, tried);
+        if (!next) {
+          stop.abort();
+          throw error;
+        }
         lane = next;
       }
     }
   }
 
-  async #ask(lane: Lane, path: string, init: RequestInit): Promise<Response> {
-    const stop = following(init.signal);
+  /** The lane to try when one has failed. */
+  #instead(lane: Lane, error: unknown, tried: ReadonlySet<Lane>): Lane | undefined {
+    this.failed(lane, error);
+    return this.other(tried);
+  }
+
+  async #ask(lane: Lane, path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
+    const stop = following(signal);
     const begun = performance.now();
     try {
       const response = await this.watch(lane, lane.fetch(path, { ...init, signal: stop.signal }));

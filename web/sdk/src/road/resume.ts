@@ -20,10 +20,14 @@ export interface Lanes {
 
 /**
  * The answer that came by a lane, with a body that goes on by another lane if the first one breaks: from the byte where it broke, and
- * only if the bytes are of the same representation. What cannot be continued fails as it would have done.
+ * only if the bytes are of the same representation. What cannot be continued fails as it would have done. Who gives up the body, or
+ * has all of it, has `stop` aborted, which ends whatever was asked for it.
  */
-export function continued(first: Response, lane: Lane, path: string, init: RequestInit, lanes: Lanes): Response {
-  if (!first.body) return first;
+export function continued(first: Response, lane: Lane, path: string, init: RequestInit, stop: AbortController, lanes: Lanes): Response {
+  if (!first.body) {
+    stop.abort();
+    return first;
+  }
   const plan = planOf(first);
   let reader = first.body.getReader();
   let mark = lane.meter.mark();
@@ -31,7 +35,6 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
   let here = 0; // of which by this lane
   let skip = 0; // bytes to come again, for a service that knows no ranges
   const tried = new Set<Lane>();
-  const stop = following(init.signal); // aborts what is asked for the rest, when nobody wants it any more
   const { signal } = stop;
 
   const change = async (error: unknown): Promise<void> => {
@@ -88,13 +91,17 @@ export function continued(first: Response, lane: Lane, path: string, init: Reque
         return;
       } catch (error) {
         if (signal.aborted) throw error;
-        await change(error);
+        await change(error).catch((final: unknown) => {
+          stop.abort();
+          throw final;
+        });
       }
     }
   };
   const cancel = (reason: unknown): Promise<void> => {
+    const given = reader.cancel(reason);
     stop.abort(reason);
-    return reader.cancel(reason);
+    return given;
   };
   const body = new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
   return new Response(body, { status: first.status, statusText: first.statusText, headers: first.headers });

@@ -312,9 +312,9 @@ describe('roads', () => {
     world.faults.webtransport.cut = 1000;
     await page(world, roads, { signal });
     await (await roads.fetch(world.node.id, path, { signal })).body!.cancel();
+    world.faults.relay.cut = world.faults.webtransport.cut = 1000;
     const broken = await roads.fetch(world.node.id, path, { signal });
     world.faults.relay.dead = world.faults.webtransport.dead = true;
-    for (const road of world.open) road.close();
     await expect(broken.arrayBuffer()).rejects.toThrow();
     await expect(roads.fetch(world.node.id, path, { signal })).rejects.toThrow();
     await soon(() => expect(getEventListeners(signal, 'abort')).toEqual([]));

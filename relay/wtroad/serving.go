@@ -64,7 +64,7 @@ func (r *Road) Serve(ctx context.Context) error {
 			MaxIncomingData:       int64(limits.Streams+1) * requestWindow,
 		},
 		ReorderingTimeout: joinLimit,
-		CheckOrigin:       r.mayJoin,
+		CheckOrigin:       func(q *http.Request) bool { return originOf(q) != "" },
 	}
 	s.running.Go(func() {
 		select {

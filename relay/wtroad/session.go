@@ -48,20 +48,14 @@ func (v *visit) close(reason string) {
 	v.conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), reason)
 }
 
-// originOf is the one origin that a request tells, or "".
+// originOf is the one origin that a request tells, or "": then it is not a page that asks.
+// Whether the page may have anything is told by its grant.
 func originOf(q *http.Request) string {
 	origins := q.Header.Values("Origin")
 	if len(origins) != 1 || origins[0] == "null" {
 		return ""
 	}
 	return origins[0]
-}
-
-// mayJoin keeps out what is no page, and pages that nobody may have let in. What a page
-// may have is told by its grant.
-func (r *Road) mayJoin(q *http.Request) bool {
-	origin := originOf(q)
-	return origin != "" && (r.config.AllowOrigin == nil || r.config.AllowOrigin(origin))
 }
 
 // join answers the only request that there is, for as long as the session lasts.
@@ -71,7 +65,7 @@ func (s *serving) join(w http.ResponseWriter, q *http.Request) {
 	case q.Method != http.MethodConnect || !strings.HasPrefix(q.Proto, "webtransport") || q.URL.Path != Path:
 		w.WriteHeader(http.StatusNotFound)
 		return
-	case !s.mayJoin(q):
+	case originOf(q) == "":
 		w.WriteHeader(http.StatusForbidden)
 		return
 	case !v.join():

@@ -39,11 +39,8 @@ const (
 // Config is what a Road needs.
 type Config struct {
 	Certificates *Certificates
-	// AllowOrigin refuses pages that no grant can be for, before they cost a session;
-	// nil: none. It must not block.
-	AllowOrigin func(origin string) bool
-	Limits      Limits
-	Log         *slog.Logger
+	Limits       Limits
+	Log          *slog.Logger
 }
 
 // Road is a net.Listener of exchanges; what Accept returns is a relay.RoadConn. Listen

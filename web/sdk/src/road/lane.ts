@@ -71,7 +71,7 @@ export class Direct implements Lane {
       const request = { method: 'GET', path: '/api/v1/service', headers: { Accept: 'application/json' } };
       const answer = await within(this.#check, undefined, (signal) => ask(this.open.road, { ...request, signal }));
       answer.body?.cancel().catch(() => {});
-      return answer.status !== 401; // the grant is still good
+      return answer.status !== 401; // any other answer is one: the road is there, and open
     } catch {
       return false;
     }

@@ -34,10 +34,7 @@ func (g *Gateway) serveLinks(ctx context.Context) {
 			return
 		case link := <-g.links:
 			holding.Enter()
-			go func() {
-				defer holding.Leave()
-				g.hold(links, link)
-			}()
+			go g.hold(links, link, holding.Leave)
 		}
 	}
 }

@@ -21,61 +21,106 @@ const (
 	maxEvent    = 64 << 10 // bytes of one line
 )
 
-// follow reads the node's events over a link until the link is gone, the node falls
-// silent or ctx ends, whose cause it then returns. A silent node may be gone
-// without a word, so its link is worth nothing.
-func (g *Gateway) follow(ctx context.Context, n *node, h *held) error {
-	ctx, cancel := context.WithCancelCause(relay.WithControl(ctx))
-	defer cancel(nil)
-	silence := time.AfterFunc(silenceLimit, func() { cancel(errSilent) })
-	defer silence.Stop()
+// listening is the reading of a node's events over a link.
+type listening struct {
+	g       *Gateway
+	n       *node
+	h       *held
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	silence *time.Timer
+	events  io.Closer
+	lines   lineReader
+	told    map[string]bool // the scanners named so far; nil once the node has named all
+}
 
-	err := g.readEvents(ctx, n, h, silence)
-	// The stream can end on its own: the node ends it when its next link is up, so
-	// that a newer one is about to take over here, or this one is about to go.
+// follow waits until the link takes requests and asks for the node's events. It returns
+// when the node has named all its scanners; listen reads on, end must be called.
+func (g *Gateway) follow(n *node, h *held) (*listening, error) {
+	f := &listening{g: g, n: n, h: h, told: map[string]bool{}}
+	f.ctx, f.cancel = context.WithCancelCause(relay.WithControl(h.ctx))
 	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-h.chosen:
+	case <-f.ctx.Done():
+		return f, context.Cause(f.ctx)
 	case <-h.Done():
-		return err
+		return f, relay.ErrLinkLost
+	}
+	f.silence = time.AfterFunc(silenceLimit, func() { f.cancel(errSilent) })
+	if err := f.ask(); err != nil {
+		return f, fmt.Errorf("asking for the node's events: %w", err)
+	}
+	for f.told != nil {
+		if err := f.next(); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// listen reads events until the link is gone, the node falls silent or the link's ctx
+// ends. A silent node may be gone without a word, so its link is worth nothing.
+func (f *listening) listen() error {
+	for {
+		if err := f.next(); err != nil {
+			return err
+		}
 	}
 }
 
-func (g *Gateway) readEvents(ctx context.Context, n *node, h *held, silence *time.Timer) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, nodeURL("/api/v1/link/events"), nil)
+// end waits until the link is of no use and says why: err, or the cause of ctx. The
+// stream can end on its own: the node ends it when its next link is up, so that a newer
+// one is about to take over here, or this one is about to go.
+func (f *listening) end(err error) error {
+	defer f.cancel(nil)
+	if f.events != nil {
+		f.events.Close()
+	}
+	select {
+	case <-f.ctx.Done():
+		err = context.Cause(f.ctx)
+	case <-f.h.Done():
+	}
+	if f.silence != nil {
+		f.silence.Stop()
+	}
+	return err
+}
+
+func (f *listening) ask() error {
+	r, err := http.NewRequestWithContext(f.ctx, http.MethodGet, nodeURL("/api/v1/link/events"), nil)
 	if err != nil {
 		return err
 	}
-	answer, err := h.RoundTrip(r)
+	answer, err := f.h.RoundTrip(r)
 	if err != nil {
-		return fmt.Errorf("asking for the node's events: %w", err)
+		return err
 	}
-	defer answer.Body.Close()
+	f.events, f.lines = answer.Body, lineReader{bufio.NewReaderSize(answer.Body, eventBuffer), nil}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking for the node's events: status %d", answer.StatusCode)
+		return fmt.Errorf("status %d", answer.StatusCode)
 	}
-	told := map[string]bool{} // the scanners named so far; nil once the node has named all
-	lines := lineReader{bufio.NewReaderSize(answer.Body, eventBuffer), nil}
-	for {
-		line, err := lines.next()
-		if err != nil {
-			return fmt.Errorf("reading the node's events: %w", err)
-		}
-		silence.Reset(silenceLimit)
-		line = bytes.TrimSpace(line)
-		if len(line) > 0 {
-			if err := g.onEvent(n, h, line, told); err != nil {
-				return err
-			}
-			continue
-		}
-		if told != nil { // the first heartbeat ends the list of all scanners
-			if g.registry.keepScanners(n, h, told) {
-				g.remember(n)
-			}
-			told = nil
-		}
+	return nil
+}
+
+// next reads one line: an event, or a heartbeat.
+func (f *listening) next() error {
+	line, err := f.lines.next()
+	if err != nil {
+		return fmt.Errorf("reading the node's events: %w", err)
 	}
+	f.silence.Reset(silenceLimit)
+	line = bytes.TrimSpace(line)
+	if len(line) > 0 {
+		return f.g.onEvent(f.n, f.h, line, f.told)
+	}
+	if f.told != nil { // the first heartbeat ends the list of all scanners
+		if f.g.registry.keepScanners(f.n, f.h, f.told) {
+			f.g.remember(f.n)
+		}
+		f.told = nil
+	}
+	return nil
 }
 
 func (g *Gateway) onEvent(n *node, h *held, line []byte, told map[string]bool) error {

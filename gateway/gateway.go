@@ -92,6 +92,7 @@ type Gateway struct {
 	tell      chan struct{}             // holds a word while nodes are to hear of it
 
 	links    chan relay.Link
+	greeting chan struct{} // holds a word for each hello that is under way
 	snapshot *snapshots
 	serve    sync.Once
 
@@ -130,6 +131,7 @@ func New(cfg Config) (*Gateway, error) {
 		madeAt:   newScannersOfJobs(),
 		tell:     make(chan struct{}, 1),
 		links:    make(chan relay.Link),
+		greeting: make(chan struct{}, greetings),
 		snapshot: newSnapshots(),
 	}
 	g.roads, g.receipts = newRoadWatches(g), newReceiptWatches(g)

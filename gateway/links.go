@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,35 +36,51 @@ var (
 	errReplaced = errors.New("a newer link of the node has taken over")
 )
 
-// hold serves one link until it is gone or serving ends.
-func (g *Gateway) hold(serving context.Context, link relay.Link) {
-	log := g.log.With("kind", link.Kind(), "remote", link.RemoteAddr().String())
-	n, err := g.registry.allowed(link.Peer())
+// hold serves one link until it is gone or serving ends, then calls left. An idle node
+// costs most by the stacks of what waits for it, and a stack that has grown stays large.
+// So who has greeted the node and heard of its scanners leaves it to another goroutine
+// to listen to its heartbeats.
+func (g *Gateway) hold(serving context.Context, link relay.Link, left func()) {
+	n, h, err := g.take(serving, link)
 	if err != nil {
-		link.Close(string(problem.From(err).Code))
-		log.Warn("link refused", "error", err)
+		link.Close(closingWord(err))
+		left()
 		return
 	}
+	f, err := g.follow(n, h)
+	go func() {
+		defer left()
+		if err == nil {
+			err = f.listen()
+		}
+		g.leave(serving, n, h, f.end(err))
+	}()
+}
+
+// take greets the node over a new link and enters it into the registry.
+func (g *Gateway) take(serving context.Context, link relay.Link) (*node, *held, error) {
+	log := g.logOf(link)
+	n, err := g.registry.allowed(link.Peer())
+	if err != nil {
+		log.Warn("link refused", "error", err)
+		return nil, nil, err
+	}
 	log = log.With("node", n.id)
-	defer link.Close("")
 	signer := g.cfg.Identity.Frozen()
 	welcome, err := g.greet(serving, n, link, signer)
 	if err != nil {
 		if serving.Err() == nil {
 			log.Warn("node did not answer the hello", "error", err)
 		}
-		link.Close(closingWord(err))
-		return
+		return nil, nil, err
 	}
-	ctx, end := context.WithCancelCause(serving)
-	defer end(nil)
-	h := &held{Link: link, signer: signer, end: end, chosen: make(chan struct{})}
+	h := &held{Link: link, signer: signer, chosen: make(chan struct{})}
+	h.ctx, h.end = context.WithCancelCause(serving)
 	older, excess, err := g.registry.up(n, h, welcome.Bulk)
 	if err != nil {
-		link.Close(closingWord(err))
-		return
+		h.end(nil)
+		return nil, nil, err
 	}
-	defer g.registry.down(n, h)
 	for _, old := range older {
 		old.end(errReplaced)
 	}
@@ -71,24 +88,27 @@ func (g *Gateway) hold(serving context.Context, link relay.Link) {
 		old.Close("")
 	}
 	log.Info("node connected", "version", welcome.Version, "bulk", welcome.Bulk)
-	g.noteAudit(ctx, n, link.Peer(), welcome.Audit)
+	g.noteAudit(h.ctx, n, link.Peer(), welcome.Audit)
+	return n, h, nil
+}
 
-	select {
-	case <-h.chosen:
-		err = g.follow(ctx, n, h)
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-link.Done():
-		err = relay.ErrLinkLost
-	}
-	if errors.Is(err, errReplaced) {
+// leave forgets a link that has ended, or that another one has replaced.
+func (g *Gateway) leave(serving context.Context, n *node, h *held, cause error) {
+	if errors.Is(cause, errReplaced) {
 		// The node closes it after its last answer; until then it takes no new requests.
 		select {
-		case <-link.Done():
+		case <-h.Done():
 		case <-serving.Done():
 		}
 	}
-	log.Info("link ended", "cause", err)
+	h.end(nil)
+	g.registry.down(n, h)
+	h.Close("")
+	g.logOf(h).Info("link ended", "node", n.id, "cause", cause)
+}
+
+func (g *Gateway) logOf(link relay.Link) *slog.Logger {
+	return g.log.With("kind", link.Kind(), "remote", link.RemoteAddr().String())
 }
 
 // closingWord is what the other end is told: a problem's code, or nothing.

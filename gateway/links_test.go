@@ -35,6 +35,7 @@ func newHolder(t *testing.T, n *fakeNode) *Gateway {
 	g := &Gateway{
 		cfg: Config{Identity: id, Name: "g"}, log: slog.New(slog.DiscardHandler), now: time.Now,
 		events: newHub(time.Now), snapshot: newSnapshots(), guard: access.New(access.Config{}),
+		greeting: make(chan struct{}, greetings),
 	}
 	record := state.Node{ID: n.nodeID(), Key: n.id.Public(), Name: n.name, Version: "0.0.1", Revision: 1}
 	g.nodes = &memoryNodes{nodes: map[string]state.Node{scan.Prefix(record.ID): record}, last: 1}
@@ -100,8 +101,15 @@ func hold(t *testing.T, ctx context.Context, g *Gateway, n *fakeNode) (link rela
 	link, conn = memlink.New(g.cfg.Identity.Public(), n.id.Public())
 	done = make(chan struct{})
 	go conn.Serve(ctx, n.handler)
-	go func() { defer close(done); g.hold(ctx, link) }()
+	go g.hold(ctx, link, func() { close(done) })
 	return link, conn, done
+}
+
+// holdOut holds a link until the gateway has let go of it.
+func holdOut(g *Gateway, ctx context.Context, link relay.Link) {
+	left := make(chan struct{})
+	g.hold(ctx, link, func() { close(left) })
+	<-left
 }
 
 func isDone(c <-chan struct{}) bool {
@@ -272,7 +280,7 @@ func TestHelloRefused(t *testing.T) {
 				link, conn := memlink.New(g.cfg.Identity.Public(), n.id.Public())
 				served := make(chan error, 1)
 				go func() { served <- conn.Serve(t.Context(), n.handler) }()
-				g.hold(t.Context(), link)
+				holdOut(g, t.Context(), link)
 				if err := <-served; test.want != nil && !errors.Is(err, test.want) {
 					t.Errorf("the node hears %v, want %v", err, test.want)
 				}
@@ -291,7 +299,7 @@ func TestUnknownNodeGetsNoLink(t *testing.T) {
 		link, conn := memlink.New(g.cfg.Identity.Public(), stranger.id.Public())
 		served := make(chan error, 1)
 		go func() { served <- conn.Serve(t.Context(), stranger.handler) }()
-		g.hold(t.Context(), link)
+		holdOut(g, t.Context(), link)
 		if err := <-served; !errors.Is(err, problem.NodeUnknown.Error()) {
 			t.Errorf("the node hears %v, want node-unknown", err)
 		}

@@ -56,7 +56,8 @@ type node struct {
 type held struct {
 	relay.Link
 	signer *identity.Identity // with the key that the link began with
-	end    func(cause error)  // stops following the node's events over this link
+	ctx    context.Context    // ends with following the node's events over this link
+	end    context.CancelCauseFunc
 
 	chosen  chan struct{} // closed when it takes requests: at once, or when the link that it stood beside is gone
 	stalled atomic.Int64  // when it gave nothing of a body that another link had, in Unix nanoseconds

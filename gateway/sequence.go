@@ -28,22 +28,27 @@ const (
 	maxStep    = 1 << 31
 	maxNumber  = 1 << 62
 	greetTries = 4
+	greetings  = 256         // at once
 	greetLimit = time.Minute // for all hellos, and for the state, which all nodes write to when they come back at once
 )
 
 // greet introduces the gateway over a link until the node's number is beyond doubt. One
-// hello of a node is under way at a time: its QUIC and TCP links may come together.
+// hello of a node is under way at a time: its QUIC and TCP links may come together. Of
+// all nodes' only so many are as end in time: where more have come than the processor can
+// serve, and all were greeted at once, each would be too late, and come again.
 func (g *Gateway) greet(ctx context.Context, n *node, link relay.Link, signer *identity.Identity) (api.LinkWelcome, error) {
+	for _, turn := range []chan struct{}{n.greeting, g.greeting} {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-link.Done():
+			return api.LinkWelcome{}, relay.ErrLinkLost
+		case <-ctx.Done():
+			return api.LinkWelcome{}, ctx.Err()
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, greetLimit)
 	defer cancel()
-	select {
-	case n.greeting <- struct{}{}:
-		defer func() { <-n.greeting }()
-	case <-link.Done():
-		return api.LinkWelcome{}, relay.ErrLinkLost
-	case <-ctx.Done():
-		return api.LinkWelcome{}, ctx.Err()
-	}
 	for range greetTries {
 		offered, doubt, err := g.offer(ctx, n)
 		if err != nil {

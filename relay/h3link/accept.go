@@ -15,7 +15,8 @@ import (
 
 // Accept makes a link of a connection that a node dialed. It asks allowed, which
 // may be nil, about the node's key first; a node that is not allowed is told the
-// problem's code and closed. One goroutine lives as long as the connection.
+// problem's code and closed. It leaves no goroutine behind: nothing of the node's
+// control stream, which has its settings and no more, matters here, so nobody reads it.
 func Accept(conn *quic.Conn, allowed func(ed25519.PublicKey) error) (relay.Link, error) {
 	key, err := identity.PeerKey(conn.ConnectionState().TLS)
 	if err != nil {
@@ -33,18 +34,11 @@ func Accept(conn *quic.Conn, allowed func(ed25519.PublicKey) error) (relay.Link,
 		MaxResponseHeaderBytes: relay.MaxHeader,
 		Logger:                 slog.New(slog.DiscardHandler),
 	}
-	client := transport.NewRawClientConn(conn)
-	go func() {
-		// The node opens its control stream and no other: one goroutine for all there is.
-		if control, err := conn.AcceptUniStream(conn.Context()); err == nil {
-			client.HandleUnidirectionalStream(control)
-		}
-	}()
 	return relay.NewLink(relay.Carrier{
 		Kind:       relay.KindQUIC,
 		Peer:       key,
 		RemoteAddr: conn.RemoteAddr(),
-		Transport:  client,
+		Transport:  asker{transport.NewRawClientConn(conn)},
 		Done:       conn.Context().Done(),
 		Close: func(reason string) {
 			conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), reason)

@@ -19,8 +19,9 @@ import (
 	"github.com/platen-scan/platen/relay"
 )
 
-// keepAlive is the longest a node is silent.
-const keepAlive = 2 * time.Second
+// keepAlive is the longest a node is silent. Heartbeats go out every two seconds and make
+// it needless: at their own pace it would come beside each of them.
+const keepAlive = 3 * time.Second
 
 // addressStagger is how much later the next address of a host name is tried.
 const addressStagger = 150 * time.Millisecond

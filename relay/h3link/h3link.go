@@ -43,8 +43,7 @@ func ServerConfig() *quic.Config {
 func nodeConfig() *quic.Config {
 	c := config()
 	c.MaxIncomingStreams = relay.MaxRequests + relay.ControlRequests
-	// Heartbeats go out every two seconds; where none does, this makes sure that
-	// something is heard from a living gateway in every silence window.
+	// Where no heartbeats go out this asks whether the gateway lives.
 	c.KeepAlivePeriod = keepAlive
 	return c
 }

@@ -292,6 +292,31 @@ func TestHelloRefused(t *testing.T) {
 	}
 }
 
+// Where too many come at once those that wait for their greeting keep their links.
+func TestGreetingsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := newFakeNode(t, "n")
+		g := newHolder(t, n)
+		for range greetings {
+			g.greeting <- struct{}{}
+		}
+		link, _, done := hold(t, ctx, g, n)
+		time.Sleep(2 * greetLimit)
+		synctest.Wait()
+		reg, _ := g.registry.get(n.nodeID())
+		if isDone(link.Done()) || isDone(done) || g.registry.online(reg) {
+			t.Fatal("a link did not wait for its greeting")
+		}
+		<-g.greeting
+		synctest.Wait()
+		if !g.registry.online(reg) || len(g.greeting) != greetings-1 {
+			t.Error("a link was not greeted when it was its turn, or kept the turn")
+		}
+	})
+}
+
 func TestUnknownNodeGetsNoLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, stranger := newFakeNode(t, "n"), newFakeNode(t, "stranger")

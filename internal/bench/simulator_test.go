@@ -34,6 +34,10 @@ import (
 // the address of this machine that they dial from.
 const simulatorEnv = "PLATEN_SCALE_NODES"
 
+// apart is how much later than the one before a node dials first. How soon all come that
+// come at once is another question: see restarts.
+const apart = 10 * time.Millisecond
+
 func TestMain(m *testing.M) {
 	if how := strings.Fields(os.Getenv(simulatorEnv)); len(how) == 2 {
 		if err := simulate(how[0], how[1]); err != nil {
@@ -76,12 +80,18 @@ func simulate(count, from string) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	for _, node := range nodes {
+	for i, node := range nodes {
 		keeper, err := node.keeper(addr, pin, local)
 		if err != nil {
 			return err
 		}
-		running.Go(func() { keeper.Serve(ctx) })
+		running.Go(func() {
+			select {
+			case <-time.After(time.Duration(i) * apart):
+				keeper.Serve(ctx)
+			case <-ctx.Done():
+			}
+		})
 	}
 	for in.Scan() { // until its end
 	}

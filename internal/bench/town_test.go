@@ -32,6 +32,10 @@ import (
 // perOffice is how many simulated nodes share a process and an address.
 const perOffice = 500
 
+// yields is the nodes' niceness: the processors that they share with the gateway here are
+// not its own.
+const yields = "10"
+
 // patience is how long all nodes may take to come.
 const patience = 3 * time.Minute
 
@@ -102,21 +106,20 @@ func (w *town) grow(count int) {
 	w.nodes = count
 	w.StartGateway()
 	// One office after the other: a town does not come at once but after a power cut.
-	there := count - len(keys)
-	for i, start := range starts {
-		start()
-		there = min(count, there+perOffice)
-		if i < len(starts)-1 {
-			w.await(there * 9 / 10)
+	for there := count - len(keys); ; there = min(count, there+perOffice) {
+		w.await(there)
+		if len(starts) == 0 {
+			return
 		}
+		starts[0]()
+		starts = starts[1:]
 	}
-	w.await(count)
 }
 
 // simulator starts a process of nodes, which wait for start.
 func (w *town) simulator(count int) (keys []ed25519.PublicKey, start func()) {
 	w.t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command("nice", "-n", yields, os.Args[0])
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d 127.0.1.%d", simulatorEnv, count, 1+len(w.offices)))
 	in, err := cmd.StdinPipe()
 	if err != nil {

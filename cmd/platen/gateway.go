@@ -53,7 +53,7 @@ type gatewayServeCmd struct{}
 // collector would let it double. So it is made to collect sooner, but not while the nodes
 // come back after a start: then the processor is what they wait for.
 const (
-	idleGC   = 50 // percent of what is in use that may be garbage
+	idleGC   = 25 // percent of what is in use that may be garbage
 	comeBack = time.Minute
 )
 

@@ -29,7 +29,7 @@ func TestScale(t *testing.T) {
 	r := &report{}
 	w := newTown(t)
 	empty := w.rest(*settle / 2)
-	rows := []string{fmt.Sprintf("0 | | %.1f | | %.2f", mib(empty.memory), empty.cpu)}
+	rows := []string{fmt.Sprintf("0 | | | %.1f | | %.2f", mib(empty.memory), empty.cpu)}
 	var restarts []restarted
 	for i, text := range strings.Split(*sizes, ",") {
 		count, err := strconv.Atoi(text)
@@ -40,9 +40,11 @@ func TestScale(t *testing.T) {
 		fresh := pss(family(w.Gateway.PID()))
 		idle := w.rest(*settle)
 		each := float64(idle.memory-empty.memory) / float64(count)
-		rows = append(rows, fmt.Sprintf("%d | %d | %.1f (%.1f when the last had come) | %.1f KiB | %.1f", count, w.overQUIC(), mib(idle.memory), mib(fresh), each/1024, idle.cpu))
+		stand := w.online(t.Context(), callerOf(t, w.Gateway).base)
+		rows = append(rows, fmt.Sprintf("%d | %d | %d | %.1f (%.1f when the last had come) | %.1f KiB | %.1f", count, stand, w.overQUIC(), mib(idle.memory), mib(fresh), each/1024, idle.cpu))
 		t.Log(rows[len(rows)-1])
 		r.goal(fmt.Sprintf("memory of the gateway for each of %d idle nodes", count), fmt.Sprintf("≤ %d KiB", mostPerNode>>10), "%.0f KiB", each/1024)
+		r.goal(fmt.Sprintf("%d nodes come, and stand after %v", count, *settle), "all", "%d", stand)
 		if i == 0 {
 			restarts = w.restarts(*rounds)
 		}
@@ -53,8 +55,9 @@ func TestScale(t *testing.T) {
 	}
 	r.goal("gateway killed and started 0.5 s later: all nodes are back", "≤ "+mostRestart.String(), "%s", seconds(slowest))
 	r.section("Idle nodes", fmt.Sprintf("Simulated nodes: the real keeper, QUIC link and handshake of each, an event stream with one scanner and a heartbeat of 64 bytes every "+
-		"two seconds; %d in a process and behind one address. The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, *settle, cpuOver))
-	r.table("nodes | of these over QUIC | MiB | a node | CPU %", rows...)
+		"two seconds; %d in a process and behind one address. They join one after the other, and yield to the gateway (nice %s), whose processors they share. "+
+		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, yields, *settle, cpuOver))
+	r.table("nodes | of these stand | over QUIC | MiB | a node | CPU %", rows...)
 	r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
 		"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")
 	table := []string{}

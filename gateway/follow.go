@@ -17,7 +17,7 @@ import (
 
 // Sizes of a node's event stream. Each idle node costs one read buffer.
 const (
-	eventBuffer = 1 << 10
+	eventBuffer = 256
 	maxEvent    = 64 << 10 // bytes of one line
 )
 
@@ -158,7 +158,7 @@ var errLongLine = errors.New("a line is too long")
 
 // next is the next line; it is valid until the call after.
 func (l *lineReader) next() ([]byte, error) {
-	l.long = l.long[:0]
+	l.long = nil // long lines are rare
 	for {
 		part, err := l.r.ReadSlice('\n')
 		switch {

@@ -32,23 +32,30 @@ func (a asker) RoundTrip(r *http.Request) (*http.Response, error) {
 		stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 		stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 	})
-	if stream.SendRequestHeader(r) == nil { // else the node may have answered before it took all
-		stream.Close()
+	answer, err := send(stream, r)
+	if err != nil {
+		forget()
+		stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		return nil, err
 	}
+	answer.Request = r
+	answer.Body = &answerBody{answer.Body, forget}
+	return answer, nil
+}
+
+// send sends a request that ends with its header, and reads the header of the answer.
+func send(stream *http3.RequestStream, r *http.Request) (*http.Response, error) {
+	if err := stream.SendRequestHeader(r); err != nil {
+		return nil, err
+	}
+	stream.Close() // fails when the node has answered and wants no more
 	for range maxInterim {
 		answer, err := stream.ReadResponse()
-		if err != nil {
-			forget()
-			return nil, err
-		}
-		if answer.StatusCode >= 200 {
-			answer.Request = r
-			answer.Body = &answerBody{answer.Body, forget}
-			return answer, nil
+		if err != nil || answer.StatusCode >= http.StatusOK {
+			return answer, err
 		}
 	}
-	forget()
-	stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeExcessiveLoad))
 	return nil, errInterim
 }
 

@@ -184,7 +184,7 @@ func (d *desk) dial(kind relay.Kind, bulk bool) *wire {
 		})
 	}
 	d.holding.Go(func() { conn.Serve(d.ctx, handler) })
-	d.holding.Go(func() { holdOut(d.g, d.ctx, w) })
+	d.holding.Go(func() { holdOut(d.ctx, d.g, w) })
 	return w
 }
 

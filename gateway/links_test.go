@@ -106,7 +106,7 @@ func hold(t *testing.T, ctx context.Context, g *Gateway, n *fakeNode) (link rela
 }
 
 // holdOut holds a link until the gateway has let go of it.
-func holdOut(g *Gateway, ctx context.Context, link relay.Link) {
+func holdOut(ctx context.Context, g *Gateway, link relay.Link) {
 	left := make(chan struct{})
 	g.hold(ctx, link, func() { close(left) })
 	<-left
@@ -280,7 +280,7 @@ func TestHelloRefused(t *testing.T) {
 				link, conn := memlink.New(g.cfg.Identity.Public(), n.id.Public())
 				served := make(chan error, 1)
 				go func() { served <- conn.Serve(t.Context(), n.handler) }()
-				holdOut(g, t.Context(), link)
+				holdOut(t.Context(), g, link)
 				if err := <-served; test.want != nil && !errors.Is(err, test.want) {
 					t.Errorf("the node hears %v, want %v", err, test.want)
 				}
@@ -324,7 +324,7 @@ func TestUnknownNodeGetsNoLink(t *testing.T) {
 		link, conn := memlink.New(g.cfg.Identity.Public(), stranger.id.Public())
 		served := make(chan error, 1)
 		go func() { served <- conn.Serve(t.Context(), stranger.handler) }()
-		holdOut(g, t.Context(), link)
+		holdOut(t.Context(), g, link)
 		if err := <-served; !errors.Is(err, problem.NodeUnknown.Error()) {
 			t.Errorf("the node hears %v, want node-unknown", err)
 		}

@@ -1,5 +1,4 @@
-import type { PlatenClient } from './client.js';
-import type { EventStream } from './events.js';
+import type { EventStream, EventStreamOptions } from './events.js';
 import { ConnectionError, ProblemError, retryable } from './problem.js';
 import { pause, waitFor } from './retry.js';
 import { ended, partialReason, type Job, type Page, type PlatenEvent, type Reason } from './types.js';
@@ -20,13 +19,20 @@ export interface JobHandlers {
   onFailed?(error: unknown): void;
 }
 
+/** Where a job can be read: a PlatenClient. */
+export interface Jobs {
+  job(id: string, signal?: AbortSignal): Promise<Job>;
+  allPages(job: string, signal?: AbortSignal): Promise<Page[]>;
+  jobEvents(job: string, options: EventStreamOptions): EventStream;
+}
+
 /**
  * Follows one job. Whatever happens in between (a dead socket, a restarted gateway, a locked
  * phone), the handlers converge on the job's true state and each change is told once.
  */
 export class JobFollower {
   readonly id: string;
-  readonly #client: PlatenClient;
+  readonly #jobs: Jobs;
   readonly #handlers: JobHandlers;
   readonly #closed = new AbortController();
   readonly #stream: EventStream;
@@ -41,11 +47,11 @@ export class JobFollower {
   #up: boolean | undefined;
   #ending = false;
 
-  constructor(client: PlatenClient, id: string, handlers: JobHandlers) {
+  constructor(jobs: Jobs, id: string, handlers: JobHandlers) {
     this.id = id;
-    this.#client = client;
+    this.#jobs = jobs;
     this.#handlers = handlers;
-    this.#stream = client.jobEvents(id, {
+    this.#stream = jobs.jobEvents(id, {
       signal: this.#closed.signal,
       onEvent: (event) => this.#onEvent(event),
       // Re-read also after a resume: the events that were missed may have been of an older process.
@@ -149,8 +155,8 @@ export class JobFollower {
       const changes = this.#jobChanges;
       try {
         const [job, pages] = await Promise.all([
-          this.#client.job(this.id, this.#closed.signal),
-          this.#client.allPages(this.id, this.#closed.signal),
+          this.#jobs.job(this.id, this.#closed.signal),
+          this.#jobs.allPages(this.id, this.#closed.signal),
         ]);
         this.#merge(pages, this.#touched);
         // What was told meanwhile is newer than this answer may be.

@@ -1,9 +1,8 @@
 import { ask } from './ask.js';
 import { Meter } from './measure.js';
-import type { Road } from './road.js';
+import type { OpenRoad, Road } from './road.js';
 import type { RoadService } from './service.js';
 import { within } from './signal.js';
-import type { OpenRoad } from './upgrade.js';
 
 /** One of the ways that an answer can come: the relay, or a road that is open. */
 export interface Lane {

@@ -4,10 +4,10 @@ import { passed } from './clock.js';
 import { Direct as DirectLane, Relay, present, type Lane } from './lane.js';
 import type { Mark } from './measure.js';
 import { continued, type Lanes } from './resume.js';
-import type { Direct, RoadKind, RoadState, RoadTimes } from './road.js';
+import type { Direct, OpenRoad, RoadKind, RoadState, RoadTimes } from './road.js';
 import type { Means, RoadService } from './service.js';
 import { following, within } from './signal.js';
-import { NoRoadError, upgrade, type OpenRoad } from './upgrade.js';
+import { NoRoadError, upgrade } from './upgrade.js';
 import type { Verdicts } from './verdicts.js';
 
 export interface Shared {

@@ -49,6 +49,13 @@ export interface RoadState {
   since: number;
 }
 
+/** A road on which the node has taken the grant. */
+export interface OpenRoad {
+  road: Road;
+  /** When the grant ends, in milliseconds of the service's clock. */
+  expires: number;
+}
+
 /** Milliseconds. */
 export interface RoadTimes {
   /** From the service's answer until all attempts at a direct road end. */

@@ -2,18 +2,11 @@ import { ProblemError, retryable } from '../problem.js';
 import { addressSpace, type AddressSpace } from '../space.js';
 import { passed } from './clock.js';
 import { RefusedError, present } from './lane.js';
-import type { Direct, Road, RoadKind, RoadTimes } from './road.js';
+import type { Direct, OpenRoad, Road, RoadKind, RoadTimes } from './road.js';
 import type { Means, RoadService } from './service.js';
 import { following, within } from './signal.js';
 import { UnverifiedError, verifyStatement, type Statement } from './statement.js';
 import type { Verdicts } from './verdicts.js';
-
-/** A road on which the node has taken the grant. */
-export interface OpenRoad {
-  road: Road;
-  /** When the grant ends, in milliseconds of the service's clock. */
-  expires: number;
-}
 
 /** No road is open, and why. */
 export class NoRoadError extends Error {

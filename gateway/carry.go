@@ -41,6 +41,7 @@ type carried struct {
 	given     time.Time          // since when the browser takes what was read; zero: it does not
 	slice     int64              // bytes that are asked for at a time; 0: all the rest
 	slowAfter time.Duration      // the browser is slow that takes so long
+	proven    func()             // it has shown that it reads, or that it does not
 	opening   chan struct{}      // closed when next, or the failure to open it, is there; nil: none is being opened
 	opensAt   int64              // offset of its first byte
 	abandon   context.CancelFunc // gives it up
@@ -76,20 +77,29 @@ type mark struct {
 }
 
 // carry makes the answer's body one that outlives its link, if it is of that kind.
-// cancel ends the answer's request.
-func (a *asking) carry(r *http.Request, answer *http.Response, link *held, cancel context.CancelFunc) {
-	f, ok := fileOf(r, answer)
+// proven is called once the browser has shown whether it reads.
+func (a *asking) carry(r *http.Request, b opening, proven func()) *http.Response {
+	f, ok := fileOf(r, b.answer)
 	if !ok {
-		answer.Body = &canceling{answer.Body, cancel}
-		return
+		proven()
+		b.answer.Body = &canceling{b.answer.Body, b.cancel}
+		return b.answer
 	}
-	c := &carried{a: a, rest: restOf(r, f), file: f, at: f.from, slowAfter: slowFirst}
+	c := a.carried(r, b, f)
+	c.proven = proven
+	return b.answer
+}
+
+// carried has the answer bring a file of which it has the beginning, at least.
+func (a *asking) carried(r *http.Request, b opening, f file) *carried {
+	c := &carried{a: a, rest: restOf(r, f), file: f, at: f.from, slowAfter: slowFirst, proven: func() {}}
 	c.ctx, c.cancel = context.WithCancel(a.ctx)
 	c.timer = time.AfterFunc(stallAfter, c.onTimer)
 	c.timer.Stop()
-	c.part = &part{link: link, body: answer.Body, cancel: cancel, from: f.from, end: f.end, at: f.from}
+	c.part = &part{link: b.link, body: b.answer.Body, cancel: b.cancel, from: f.from, end: f.end, at: f.from}
 	c.beginLocked()
-	answer.Body = c
+	b.answer.Body = c
+	return c
 }
 
 // canceling is a body whose request ends with it.
@@ -242,6 +252,7 @@ func (c *carried) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.proven()
 	next := c.next
 	c.next = nil
 	c.timer.Stop()

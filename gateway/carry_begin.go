@@ -15,10 +15,35 @@ type opening struct {
 	cancel context.CancelFunc // ends the request
 }
 
-// begin asks for a file over a link. One that gives no answer may be dead, and take its
-// time to find out: after stallAfter another link, if there is one, is asked as well,
-// and the first answer counts.
+// begin asks for a file over a link, and for its first slice only while too many browsers
+// have yet to show that they read.
 func (a *asking) begin(link *held, r *http.Request) (*http.Response, error) {
+	proven, ok := a.g.unproven.enter()
+	if !ok && r.Method == http.MethodGet && r.Header.Get("Range") == "" {
+		b, err := a.race(link, beginningOf(r))
+		if err != nil {
+			return nil, err
+		}
+		if b.answer.StatusCode != http.StatusPartialContent {
+			return a.carry(r, b, proven), nil
+		}
+		if f, ok := fileOf(r, b.answer); ok && f.from == 0 {
+			return a.carryOn(r, b, f), nil
+		}
+		b.drop() // of no use: what it is a part of is not known
+	}
+	b, err := a.race(link, r)
+	if err != nil {
+		proven()
+		return nil, err
+	}
+	return a.carry(r, b, proven), nil
+}
+
+// race asks over a link. One that gives no answer may be dead, and take its time to find
+// out: after stallAfter another link, if there is one, is asked as well, and the first
+// answer counts.
+func (a *asking) race(link *held, r *http.Request) (opening, error) {
 	results := make(chan opening, 2)
 	var ends []context.CancelFunc
 	start := func(link *held) {
@@ -39,7 +64,7 @@ func (a *asking) begin(link *held, r *http.Request) (*http.Response, error) {
 			if b.err != nil {
 				b.cancel()
 				if failed++; failed == len(ends) {
-					return nil, b.err
+					return opening{}, b.err
 				}
 				continue
 			}
@@ -47,8 +72,7 @@ func (a *asking) begin(link *held, r *http.Request) (*http.Response, error) {
 				ends[1-b.n]()
 				a.working.Go(func() { (<-results).drop() })
 			}
-			a.carry(r, b.answer, b.link, b.cancel)
-			return b.answer, nil
+			return b, nil
 		case <-slow.C:
 			if other := a.g.registry.otherLink(a.node, link); other != nil {
 				start(other)

@@ -42,6 +42,7 @@ func (c *carried) slowLocked() {
 	if p.end-c.at <= leastSlice {
 		return // that little may stay
 	}
+	c.proven()
 	c.slice, c.slowAfter = leastSlice, slowAgain
 	if c.opening != nil {
 		c.abandon()
@@ -87,6 +88,7 @@ func (c *carried) copyOnce(w io.Writer) error {
 	c.mu.Unlock()
 	var b []byte
 	if fast {
+		c.proven()
 		b = buffers.Get()
 		defer buffers.Put(b)
 	} else {

@@ -100,6 +100,7 @@ type Gateway struct {
 	end      context.CancelFunc
 	stopping <-chan struct{} // of ending
 	underWay relay.Load      // requests that were passed on to nodes
+	unproven unproven
 }
 
 // loadLimit bounds how long New waits for the state.

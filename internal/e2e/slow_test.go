@@ -194,10 +194,9 @@ func memoryOf(t testing.TB, pid int) int64 {
 	return 0
 }
 
-// slowMemory is what the gateway may grow by for each slow reader: the largest window, which a
-// link may fill until the reader is found to be slow. What is kept then is far less, but Go gives
-// memory back late.
-const slowMemory = 2 << 20
+// slowMemory is what the gateway may grow by for each slow reader. What is kept for one is a
+// slice, and a window for the few that come first; Go gives the rest back late.
+const slowMemory = 1 << 20
 
 // TestSlowReaders: many who take a page slowly keep nobody from taking it fast, nor from being
 // answered, and the page waits for them at the node, not in the gateway's memory.

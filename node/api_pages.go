@@ -161,8 +161,8 @@ func sendCommitted(w http.ResponseWriter, r *http.Request, digest string, conten
 func sendImmutable(w http.ResponseWriter, r *http.Request, content io.ReadSeeker) error {
 	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
 	// Units that are not known are ignored (RFC 9110, section 14.2), and several ranges at
-	// once, as it allows: a gateway passes on no answer of many parts.
-	if spec, isBytes := strings.CutPrefix(r.Header.Get("Range"), "bytes="); !isBytes || strings.Contains(spec, ",") {
+	// once, as it allows: a gateway passes on no answer of many parts. A list of one is one.
+	if spec, isBytes := strings.CutPrefix(r.Header.Get("Range"), "bytes="); !isBytes || strings.Contains(strings.TrimSuffix(spec, ","), ",") {
 		r.Header.Del("Range")
 	}
 	s := newStream(w, r)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -33,9 +35,10 @@ type BucketConfig struct {
 // Bucket is a set of keys with values. A key has one value and a revision that
 // grows with every write to the bucket. Every write is durable when it returns.
 type Bucket struct {
-	kv     jetstream.KeyValue
-	js     jetstream.JetStream
-	prefix string // of the subjects that carry the keys
+	kv      jetstream.KeyValue
+	js      jetstream.JetStream
+	prefix  string // of the subjects that carry the keys
+	updates *together
 }
 
 // Entry is one key of a bucket.
@@ -48,18 +51,35 @@ type Entry struct {
 
 // Bucket opens a bucket, making it at first use.
 func (s *State) Bucket(ctx context.Context, cfg BucketConfig) (*Bucket, error) {
-	kv, err := s.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket:         cfg.Name,
-		MaxValueSize:   cfg.MaxValue,
-		MaxBytes:       cfg.MaxBytes,
-		History:        1,
-		Storage:        jetstream.FileStorage,
-		LimitMarkerTTL: markerAge,
+	// As of a key-value bucket of NATS, whose own call cannot ask for batches.
+	prefix := "$KV." + cfg.Name + "."
+	_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:                   "KV_" + cfg.Name,
+		Subjects:               []string{prefix + ">"},
+		MaxMsgSize:             cfg.MaxValue,
+		MaxBytes:               cfg.MaxBytes,
+		MaxMsgs:                -1,
+		MaxMsgsPerSubject:      1,
+		MaxConsumers:           -1,
+		Storage:                jetstream.FileStorage,
+		Replicas:               1,
+		Discard:                jetstream.DiscardNew,
+		Duplicates:             2 * time.Minute,
+		DenyDelete:             true,
+		AllowRollup:            true,
+		AllowDirect:            true,
+		AllowMsgTTL:            true,
+		AllowAtomicPublish:     true,
+		SubjectDeleteMarkerTTL: markerAge,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", cfg.Name, err)
 	}
-	return &Bucket{kv: kv, js: s.js, prefix: "$KV." + cfg.Name + "."}, nil
+	kv, err := s.js.KeyValue(ctx, cfg.Name)
+	if err != nil {
+		return nil, fmt.Errorf("opening bucket %s: %w", cfg.Name, err)
+	}
+	return &Bucket{kv: kv, js: s.js, prefix: prefix, updates: newTogether(s.js)}, nil
 }
 
 // Get returns the entry of a key, or access.ErrNoRecord.
@@ -87,16 +107,17 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte, ttl time.
 
 // Update replaces the value if the key still has the revision, else access.ErrConflict.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, ttl time.Duration, revision uint64) (uint64, error) {
-	// KeyValue.Update cannot carry a TTL and would make the key live for ever.
-	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(revision)}
-	if ttl > 0 {
-		opts = append(opts, jetstream.WithMsgTTL(wholeSeconds(ttl)))
+	msg := nats.NewMsg(b.prefix + key)
+	msg.Data = value
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+	if ttl > 0 { // which KeyValue.Update cannot carry, and would make the key live for ever
+		msg.Header.Set(jetstream.MsgTTLHeader, wholeSeconds(ttl).String())
 	}
-	ack, err := b.js.Publish(ctx, b.prefix+key, value, opts...)
+	revision, err := b.updates.write(ctx, msg)
 	if err != nil {
 		return 0, b.failed("updating", key, err)
 	}
-	return ack.Sequence, nil
+	return revision, nil
 }
 
 // Put writes a key whatever it holds. It is for keys with one writer.

@@ -14,7 +14,7 @@ import (
 // A write waits for the disk, and the server syncs each one by itself: when all nodes of
 // a gateway come back at once, and each changes its record twice, the disk is what they
 // wait for. So updates that come while another is being written are written together, as
-// one atomic batch (ADR-50 of NATS), which is synced once.
+// one atomic batch, which is synced once.
 //
 // A batch is refused whole if one of its updates is. Then each is tried by itself.
 const (

@@ -32,9 +32,9 @@ func (g *Gateway) serveLinks(ctx context.Context) {
 			g.end()
 			g.drain(links, holding.Idle())
 			return
-		case link := <-g.links:
+		case a := <-g.links:
 			holding.Enter()
-			go g.hold(links, link, holding.Leave)
+			go g.hold(links, a, holding.Leave)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/proto/api"
-	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/memlink"
 )
 
@@ -135,7 +134,7 @@ func TestDrainInTime(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newHolder(t, newFakeNode(t, "n"))
-				g.links, g.cfg.DrainTime = make(chan relay.Link), 10*time.Second
+				g.links, g.cfg.DrainTime = make(chan arrival), 10*time.Second
 				g.ending, g.end = context.WithCancel(t.Context())
 				g.stopping = g.ending.Done()
 				ctx, cancel := context.WithCancel(t.Context())

@@ -91,7 +91,7 @@ type Gateway struct {
 	announced atomic.Pointer[announced] // the key that follows; nil: none
 	tell      chan struct{}             // holds a word while nodes are to hear of it
 
-	links    chan relay.Link
+	links    chan arrival
 	greeting chan struct{} // holds a word for each hello that is under way
 	snapshot *snapshots
 	serve    sync.Once
@@ -131,7 +131,7 @@ func New(cfg Config) (*Gateway, error) {
 		waiting:  &waitingRoom{records: cfg.State.Records(), identity: cfg.Identity, now: cfg.Now},
 		madeAt:   newScannersOfJobs(),
 		tell:     make(chan struct{}, 1),
-		links:    make(chan relay.Link),
+		links:    make(chan arrival),
 		greeting: make(chan struct{}, greetings),
 		snapshot: newSnapshots(),
 	}
@@ -204,14 +204,23 @@ func (g *Gateway) LinkAllowed(key ed25519.PublicKey) error {
 	return err
 }
 
-// AddLink hands over a link whose peer has proven its key. It waits until Serve
-// takes it; once Serve has ended the link is closed.
+// AddLink hands over a link whose peer has proven its key. It waits until Serve has taken
+// it and the node has answered the hello, or is refused: so whoever lets in so many at a
+// time has them come to an end before others begin. Once Serve has ended the link is
+// closed.
 func (g *Gateway) AddLink(link relay.Link) {
+	a := newArrival(link)
 	select {
-	case g.links <- link:
+	case g.links <- a:
 	case <-link.Done():
+		return
 	case <-g.stopping:
 		link.Close("")
+		return
+	}
+	select {
+	case <-a.met:
+	case <-link.Done():
 	}
 }
 

@@ -36,14 +36,23 @@ var (
 	errReplaced = errors.New("a newer link of the node has taken over")
 )
 
+// arrival is a link that AddLink brings.
+type arrival struct {
+	relay.Link
+	met chan struct{} // closed once the node has answered the hello, or is refused
+}
+
+func newArrival(link relay.Link) arrival { return arrival{link, make(chan struct{})} }
+
 // hold serves one link until it is gone or serving ends, then calls left. An idle node
 // costs most by the stacks of what waits for it, and a stack that has grown stays large.
 // So who has greeted the node and heard of its scanners leaves it to another goroutine
 // to listen to its heartbeats.
-func (g *Gateway) hold(serving context.Context, link relay.Link, left func()) {
-	n, h, err := g.take(serving, link)
+func (g *Gateway) hold(serving context.Context, a arrival, left func()) {
+	n, h, err := g.take(serving, a.Link)
+	close(a.met)
 	if err != nil {
-		link.Close(closingWord(err))
+		a.Close(closingWord(err))
 		left()
 		return
 	}

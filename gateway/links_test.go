@@ -101,14 +101,14 @@ func hold(t *testing.T, ctx context.Context, g *Gateway, n *fakeNode) (link rela
 	link, conn = memlink.New(g.cfg.Identity.Public(), n.id.Public())
 	done = make(chan struct{})
 	go conn.Serve(ctx, n.handler)
-	go g.hold(ctx, link, func() { close(done) })
+	go g.hold(ctx, newArrival(link), func() { close(done) })
 	return link, conn, done
 }
 
 // holdOut holds a link until the gateway has let go of it.
 func holdOut(ctx context.Context, g *Gateway, link relay.Link) {
 	left := make(chan struct{})
-	g.hold(ctx, link, func() { close(left) })
+	g.hold(ctx, newArrival(link), func() { close(left) })
 	<-left
 }
 

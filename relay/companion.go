@@ -74,7 +74,7 @@ func (s *keeping) accompany() {
 	s.joining = true
 	j, target := joined{of: s.current}, s.target
 	s.running.Go(func() {
-		j.conn, j.err = race(s.ctx, &s.running, others, target)
+		j.conn, j.err = race(s.ctx, &s.running, others, target, raceStagger)
 		select {
 		case s.joined <- j:
 		case <-s.ctx.Done():

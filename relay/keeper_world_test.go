@@ -27,6 +27,7 @@ type road struct {
 	delay   time.Duration // of a dial; negative: for ever
 	err     error
 	dialed  []time.Duration // since the test began
+	end     error           // what the node hears when a link ends; nil: that it was closed
 	allowed error
 	links   []relay.Link
 	traffic *traffic // what its links say they sent and heard; nil: they do not say
@@ -132,13 +133,33 @@ type countingDialer struct {
 
 func (d countingDialer) Dial(ctx context.Context, t relay.Target) (relay.Conn, error) {
 	c, err := d.Dialer.Dial(ctx, t)
-	if err != nil || d.road.traffic == nil {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	c = endingConn{c, d.road}
+	if d.road.traffic == nil {
+		return c, nil
 	}
 	return struct {
 		relay.Conn
 		*traffic
 	}{c, d.road.traffic}, nil
+}
+
+// endingConn ends with its road's error.
+type endingConn struct {
+	relay.Conn
+	road *road
+}
+
+func (c endingConn) Serve(ctx context.Context, h http.Handler) error {
+	err := c.Conn.Serve(ctx, h)
+	c.road.mu.Lock()
+	defer c.road.mu.Unlock()
+	if c.road.end != nil && ctx.Err() == nil {
+		return c.road.end
+	}
+	return err
 }
 
 // pass lets fake time go by.

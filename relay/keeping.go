@@ -48,6 +48,8 @@ type keeping struct {
 
 	bad map[Kind]time.Time // kinds that are not trusted before that time
 
+	forgotten time.Time // when the gateway said last, over the first kind, that it was started again
+
 	silence silence // of current
 
 	dialed chan dialed
@@ -104,6 +106,10 @@ func (s *keeping) dial(why purpose) {
 		return
 	}
 	s.dialing = true
+	stagger := raceStagger
+	if why == toRescue || why == toConnect && time.Since(s.forgotten) < leadKept {
+		stagger = raceLead
+	}
 	d := dialed{purpose: why}
 	if s.current != nil {
 		_, d.heard, _ = s.current.traffic()
@@ -111,7 +117,7 @@ func (s *keeping) dial(why purpose) {
 	s.running.Go(func() {
 		d.target, d.err = s.config.Target(s.ctx)
 		if d.err == nil {
-			d.conn, d.err = race(s.ctx, &s.running, dialers, d.target)
+			d.conn, d.err = race(s.ctx, &s.running, dialers, d.target, stagger)
 		}
 		select {
 		case s.dialed <- d:
@@ -154,6 +160,9 @@ func (s *keeping) onDialed(d dialed) {
 			d.conn.Close() // it was only slow
 			return
 		}
+	}
+	if d.purpose == toRescue && s.current == nil {
+		d.purpose = toConnect // the silence was not the road's fault
 	}
 	s.judge(d.purpose, d.conn.Kind(), now)
 	s.next.Stop() // a drain that was asked for was of the links before
@@ -246,6 +255,10 @@ func (s *keeping) onEnded(e ended) {
 	}
 	if e.err == nil {
 		e.err = errors.New("closed by the other end")
+	}
+	if errors.Is(e.err, ErrForgotten) && e.held.kind == s.config.Dialers[0].Kind() {
+		delete(s.bad, e.held.kind)
+		s.forgotten = now
 	}
 	wait := s.backoff.wait(now, e.err)
 	s.config.Log.Warn("link to the gateway is gone", "kind", e.held.kind, "error", e.err, "again", wait)

@@ -30,6 +30,7 @@ package relay
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -72,6 +73,16 @@ const (
 	KindQUIC Kind = "quic"
 	KindTCP  Kind = "tcp"
 	KindMem  Kind = "mem" // tests
+)
+
+// What a gateway says beside its noes.
+var (
+	// ErrForgotten ended a link: the gateway's end of it is gone, as after a restart, and
+	// the gateway answers. All its nodes are then on their way to it at once, so the
+	// Keeper does not race another kind at once, which would cost the gateway twice.
+	ErrForgotten = errors.New("the gateway was started again")
+	// ErrBusy refused a dial: more are under way than the gateway takes at a time.
+	ErrBusy = errors.New("the gateway is busy with others")
 )
 
 // Link is the gateway's end. Requests go to the node; http.RoundTripper's rules

@@ -10,6 +10,7 @@ package h3link
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -51,6 +52,14 @@ func nodeConfig() *quic.Config {
 // reason is the error of a connection that ended: what the gateway said, if it
 // said something.
 func reason(err error) error {
+	var reset *quic.StatelessResetError
+	if errors.As(err, &reset) {
+		return fmt.Errorf("%w: %w", relay.ErrForgotten, err)
+	}
+	var refused *quic.TransportError
+	if errors.As(err, &refused) && refused.Remote && refused.ErrorCode == quic.ConnectionRefused {
+		return fmt.Errorf("%w: %w", relay.ErrBusy, err)
+	}
 	var said *quic.ApplicationError
 	if !errors.As(err, &said) || !said.Remote {
 		return err

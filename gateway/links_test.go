@@ -416,3 +416,34 @@ func TestLineReader(t *testing.T) {
 		t.Errorf("a line beyond the limit: %v, want errLongLine", err)
 	}
 }
+
+// Whoever brings a link hears when the node has answered the hello, or did not.
+func TestAddLinkWaitsForTheHello(t *testing.T) {
+	for name, want := range map[string]time.Duration{"an answer": time.Second, "none": helloLimit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newFakeNode(t, "n")
+				g := newHolder(t, n)
+				g.links, g.cfg.DrainTime = make(chan arrival), time.Second
+				g.ending, g.end = context.WithCancel(t.Context())
+				g.stopping = g.ending.Done()
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				go func() { defer close(ended); g.serveLinks(ctx) }()
+				n.on(http.MethodPost, "/link/hello", func(w http.ResponseWriter, r *http.Request) error {
+					time.Sleep(want)
+					return problem.VersionNotSpoken.Error()
+				})
+				link, conn := memlink.New(g.cfg.Identity.Public(), n.id.Public())
+				go conn.Serve(t.Context(), n.handler)
+				began := time.Now()
+				g.AddLink(link)
+				if took := time.Since(began); took != want {
+					t.Errorf("AddLink took %v, want %v", took, want)
+				}
+				cancel()
+				<-ended
+			})
+		})
+	}
+}

@@ -14,7 +14,6 @@ const (
 	raceStagger   = 300 * time.Millisecond  // the next kind starts so much later
 	raceLead      = 3 * time.Second         // the same after ErrForgotten, when the first kind gets through, and before the kind of a silent link
 	leadKept      = 10 * time.Second        // so long after it
-	refusedRest   = 2500 * time.Millisecond // for the other kind, where TCP is refused
 	verdictFirst  = time.Minute             // a kind that lost a race is tried again after this
 	verdictKept   = 10 * time.Minute        // a kind that was tried alone and failed, or went silent
 	silenceLimit  = 1500 * time.Millisecond // a link whose packets nobody answers for so long is suspect

@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,16 +74,5 @@ func TestKeeperBelievesABusyGateway(t *testing.T) {
 		w.set(w.quic, func(r *road) { r.err = nil })
 		w.pass(time.Second)
 		w.wantUps(relay.KindQUIC)
-	})
-}
-
-// Where nobody listens the node dials anew, sooner than QUIC would give up.
-func TestKeeperDialsAnewWhereNobodyListens(t *testing.T) {
-	run(t, func(w *world) { w.quic.delay, w.tcp.err = -1, syscall.ECONNREFUSED }, func(w *world) {
-		w.pass(2900 * time.Millisecond)
-		w.set(w.quic, func(r *road) { r.delay = 0 })
-		w.pass(101 * time.Millisecond) // 300 ms until TCP is refused, 2.5 s more, 200 ms of back-off
-		w.wantUps(relay.KindQUIC)
-		w.wantDials(w.quic, 0, 3*time.Second)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
@@ -15,9 +14,7 @@ import (
 // race dials with each dialer, stagger apart or as soon as the one before has failed. The
 // first connection with proven keys wins, and the others are given up; what they still
 // open is closed. So is all if the gateway says that it is busy: by another kind it would
-// be asked for the same once more. Where nobody listens the rest is given up early: what
-// QUIC sends into the void it repeats ever more rarely, and a next dial is sooner heard.
-// Their goroutines belong to running.
+// be asked for the same once more. Their goroutines belong to running.
 func race(ctx context.Context, running *sync.WaitGroup, dialers []Dialer, t Target, stagger time.Duration) (Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -45,7 +42,6 @@ func race(ctx context.Context, running *sync.WaitGroup, dialers []Dialer, t Targ
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var late <-chan time.Time
 	var failures []error
 	for started := 0; len(failures) < len(dialers); {
 		select {
@@ -63,14 +59,7 @@ func race(ctx context.Context, running *sync.WaitGroup, dialers []Dialer, t Targ
 			if errors.Is(r.err, ErrBusy) {
 				return nil, verdict(failures)
 			}
-			if errors.Is(r.err, syscall.ECONNREFUSED) && late == nil {
-				end := time.NewTimer(refusedRest)
-				defer end.Stop()
-				late = end.C
-			}
 			timer.Reset(0)
-		case <-late:
-			return nil, verdict(failures)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -50,16 +50,21 @@ type gatewayCmd struct {
 type gatewayServeCmd struct{}
 
 // A gateway's memory belongs to links that are idle, nearly all of it, and Go's garbage
-// collector would let it double. So it is made to collect sooner, but not while the nodes
+// collector would let it double. So it is made to collect sooner, but later while the nodes
 // come back after a start: then the processor is what they wait for.
 const (
-	idleGC   = 25 // percent of what is in use that may be garbage
-	comeBack = time.Minute
+	comeBack   = time.Minute
+	comeBackGC = 200 // percent of what is in use that may be garbage
+	idleGC     = 25
 )
 
 func (cmd *gatewayServeCmd) Run(s *session) error {
 	if os.Getenv("GOGC") == "" {
-		calm := time.AfterFunc(comeBack, func() { debug.SetGCPercent(idleGC) })
+		debug.SetGCPercent(comeBackGC)
+		calm := time.AfterFunc(comeBack, func() {
+			debug.SetGCPercent(idleGC)
+			debug.FreeOSMemory()
+		})
 		defer calm.Stop()
 	}
 	g, err := s.newGateway()

@@ -55,8 +55,8 @@ func TestScale(t *testing.T) {
 	}
 	r.goal("gateway killed and started 0.5 s later: all nodes are back", "≤ "+mostRestart.String(), "%s", seconds(slowest))
 	r.section("Idle nodes", fmt.Sprintf("Simulated nodes: the real keeper, QUIC link and handshake of each, an event stream with one scanner and a heartbeat of 64 bytes every "+
-		"two seconds; %d in a process and behind one address. They join one after the other, and yield to the gateway (nice %s), whose processors they share. "+
-		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, yields, *settle, cpuOver))
+		"two seconds; %d in a process and behind one address. They join one after the other. Their garbage is collected late (GOGC=400): they share the processors of the gateway. "+
+		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, *settle, cpuOver))
 	r.table("nodes | of these stand | over QUIC | MiB | a node | CPU %", rows...)
 	r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
 		"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")

@@ -32,10 +32,6 @@ import (
 // perOffice is how many simulated nodes share a process and an address.
 const perOffice = 500
 
-// yields is the nodes' niceness: the processors that they share with the gateway here are
-// not its own.
-const yields = "10"
-
 // patience is how long all nodes may take to come.
 const patience = 3 * time.Minute
 
@@ -119,8 +115,9 @@ func (w *town) grow(count int) {
 // simulator starts a process of nodes, which wait for start.
 func (w *town) simulator(count int) (keys []ed25519.PublicKey, start func()) {
 	w.t.Helper()
-	cmd := exec.Command("nice", "-n", yields, os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d 127.0.1.%d", simulatorEnv, count, 1+len(w.offices)))
+	cmd := exec.Command(os.Args[0])
+	// The processors that they share with the gateway here are not its own: their garbage may wait.
+	cmd.Env = append(os.Environ(), "GOGC=400", fmt.Sprintf("%s=%d 127.0.1.%d", simulatorEnv, count, 1+len(w.offices)))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		w.t.Fatal(err)

@@ -50,7 +50,9 @@ func newRealGateway(t *testing.T) *realGateway {
 		need(t, <-served)
 		need(t, store.Close())
 	})
-	gate := &memlink.Gateway{Key: id.Public(), Allowed: g.LinkAllowed, OnLink: g.AddLink}
+	var adding sync.WaitGroup // AddLink waits for the node, which does not answer before it has dialed
+	t.Cleanup(adding.Wait)
+	gate := &memlink.Gateway{Key: id.Public(), Allowed: g.LinkAllowed, OnLink: func(l relay.Link) { adding.Go(func() { g.AddLink(l) }) }}
 	return &realGateway{
 		t: t, dialer: gate.Dialer(), handler: g.Handler(),
 		token: accesstest.Session(t, guard, g.Handler(), access.RoadPublic, api.RoleAdmin).Token,

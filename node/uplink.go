@@ -166,8 +166,8 @@ func (u *uplink) rememberStoring(g *joined) error {
 	case asked != nil:
 		asked.end(errGatewayLeft)
 	}
+	u.node.roads.follow(first) // first: what is under way shall break off, not end
 	u.node.grants.TrustSuccessor(pin, first)
-	u.node.roads.follow(first)
 	u.wake()
 	return nil
 }

@@ -101,7 +101,7 @@ ledger: ## 100,000 pages counted while either end is killed at random, in the pa
 	go test ./internal/license/ledger -count 1 -timeout 60m -v -run '^TestCrashes$$' -args -crash.pages 100000 -crash.state "$$dir"
 	go test ./node/reporting -count 1 -timeout 120m -v -run '^TestKilledEnds$$' -args -crash.pages 100000
 
-scale: build ## how many nodes a gateway carries, and how soon they are back: docs/scale.md (25 minutes)
+scale: build ## how many nodes a gateway carries, and how soon they are back: docs/scale.md (20 minutes)
 	go test -tags scale -count 1 -timeout 60m -v -run '^TestScale$$' ./internal/bench -args -out $(CURDIR)/docs/scale.md
 
 FUZZTIME ?= 20s

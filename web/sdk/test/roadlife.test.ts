@@ -219,8 +219,10 @@ describe('an open road', () => {
     expect(world.attempts).toHaveLength(1);
     const [road] = world.open;
     world.faults.webtransport.silent = true; // the address has changed: nothing says so
-    world.woken(false);
-    await soon(() => expect(world.open.has(road!)).toBe(false));
+    await soon(() => {
+      world.woken(false); // the check before may still run
+      expect(world.open.has(road!)).toBe(false);
+    });
     world.faults.webtransport.silent = false;
     await is(world, roads, 'open');
     await page(world, roads);
@@ -296,6 +298,35 @@ describe('an open road', () => {
     expect(roads.state(world.node.id)).toMatchObject({ road: 'relay', direct: 'open' });
   }, 20_000);
 
+  it('keeps its pages when the network was away in mid-page', async () => {
+    const world = await World.make(5_000_000);
+    const roads = world.roads();
+    await page(world, roads); // measures the relay
+    await is(world, roads, 'open');
+    world.faults.webtransport.pace = 8000; // what comes is not there already
+    world.faults.relay.pace = 8000;
+    const { body } = await roads.fetch(world.node.id, path);
+    const reader = body!.getReader();
+    for (let got = 0; got < 1_000_000; got += (await reader.read()).value!.length);
+    const back = world.cut();
+    setTimeout(back, 1500);
+    while (!(await reader.read()).done);
+    expect(roads.state(world.node.id)).toMatchObject({ road: 'webtransport', direct: 'open' });
+    expect([world.count('webtransport'), world.count('relay')]).toEqual([1, 1]);
+  });
+
+  it('gets the pages again on another network', async () => {
+    const world = await World.make(400_000);
+    const roads = world.roads();
+    await page(world, roads);
+    await is(world, roads, 'open');
+    world.faults.webtransport.pace = 800;
+    for (let i = 0; i < 2; i++) await page(world, roads);
+    expect(roads.state(world.node.id)).toMatchObject({ road: 'relay', direct: 'open' });
+    world.woken(true);
+    expect(roads.state(world.node.id)).toMatchObject({ road: 'webtransport', direct: 'open' });
+  });
+
   it('goes back to a slow road if the relay is silent', async () => {
     const world = await World.make(2_400_000);
     const roads = world.roads({ times: { relay: 0 } });
@@ -319,7 +350,7 @@ describe('a meter', () => {
   it('counts only the time in which somebody waits, and what all bodies took', async () => {
     let now = 0;
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
-    const meter = new Meter();
+    const meter = new Meter(500);
     const first = meter.mark();
     const part = (bytes: number): Promise<{ value: Uint8Array }> => Promise.resolve({ value: new Uint8Array(bytes) });
     for (let i = 0; i < 10; i++) {
@@ -331,5 +362,38 @@ describe('a meter', () => {
     expect(meter.ended(first)).toBe(200);
     expect(meter.goodput).toBe(200);
     clock.mockRestore();
+  });
+
+  it('does not count a silence, but for what comes after a sign of life', async () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => clock.mockRestore());
+    const meter = new Meter(500);
+    const mark = meter.mark();
+    const wait = async (...waits: number[]): Promise<number> => {
+      let come!: (got: { value: Uint8Array }) => void;
+      const before = meter.mark().busy;
+      const read = meter.read(new Promise<{ value: Uint8Array }>((resolve) => (come = resolve)));
+      now += waits[0]!;
+      for (const ms of waits.slice(1)) {
+        meter.alive();
+        now += ms;
+      }
+      const running = meter.mark().busy;
+      come({ value: new Uint8Array(1000) });
+      await read;
+      expect(meter.mark().busy).toBe(running);
+      return running - before;
+    };
+    expect(await wait(499)).toBe(499);
+    expect(await wait(10_000)).toBe(0);
+    expect(await wait(520, 700)).toBe(700); // a way that does little
+    expect(await wait(100, 50)).toBe(150);
+    expect(meter.ended(mark)).toBe(4000 / (499 + 700 + 150));
+
+    meter.answered(60_000);
+    expect(meter.patience).toBeLessThanOrEqual(2000);
+    meter.forget();
+    expect([meter.goodput, meter.patience]).toEqual([undefined, 500]);
   });
 });

@@ -99,7 +99,7 @@ describe('a silence', () => {
   it('of a road ends it as soon as the relay answers and the road does not', async () => {
     const world = new Small();
     const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
-    const road: Lane = { name: 'webrtc', meter: new Meter(), fetch: () => never, alive: () => after(roadTimes.check, false) };
+    const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => after(roadTimes.check, false) };
     const ended = vi.fn();
     new NodeRoads('node', shared).watch(road, never).catch(ended);
     world.small = () => after(300, new Response('{}'));

@@ -21,6 +21,8 @@ export interface Faults {
   cut: number | undefined;
   /** Everything is silent: requests wait, bodies stop. */
   silent: boolean;
+  /** As long as this is open nothing comes; then everything goes on. */
+  away: Promise<void> | undefined;
   /** Answers in place of pages. */
   status: number | undefined;
   /** Bytes per millisecond. */
@@ -68,7 +70,7 @@ export class World {
     const next = random(5);
     this.page = Buffer.from(Uint8Array.from({ length: size }, () => next(256)));
     this.digest = sha256(this.page);
-    const none = (): Faults => ({ dead: false, cut: undefined, silent: false, status: undefined, pace: undefined });
+    const none = (): Faults => ({ dead: false, cut: undefined, silent: false, away: undefined, status: undefined, pace: undefined });
     this.faults = { relay: none(), webtransport: none(), webrtc: none() };
   }
 
@@ -155,6 +157,18 @@ export class World {
     return road;
   }
 
+  /** The network is away, on all ways, until the answer is called. */
+  cut(): () => void {
+    let back!: () => void;
+    const away = new Promise<void>((resolve) => (back = resolve));
+    const all = Object.values(this.faults);
+    for (const faults of all) faults.away = away;
+    return () => {
+      for (const faults of all) faults.away = undefined;
+      back();
+    };
+  }
+
   /** How often something was asked by a way. */
   count(way: Way, url = '/pages/'): number {
     return this.asked.filter((a) => a.way === way && a.url.includes(url)).length;
@@ -177,6 +191,7 @@ export class World {
   #answer(way: Way, request: IncomingMessage, response: ServerResponse, body: string): void {
     const faults = this.faults[way];
     const url = request.url ?? '';
+    if (faults.away) return void faults.away.then(() => this.#answer(way, request, response, body));
     this.asked.push({ way, method: request.method ?? '', url, headers: request.headers });
     if (faults.dead) return void request.socket.destroy();
     if (faults.silent) return;
@@ -216,6 +231,7 @@ export class World {
     if (broken) faults.cut = undefined;
     const send = (at: number): void => {
       if (response.destroyed || faults.silent) return;
+      if (faults.away) return void faults.away.then(() => send(at));
       const end = Math.min(part.length, at + (faults.pace ? Math.max(1, faults.pace * 20) : 65_536));
       const piece = part.subarray(at, end);
       const next = (): void => {

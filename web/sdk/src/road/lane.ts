@@ -1,6 +1,6 @@
 import { ask } from './ask.js';
 import { Meter } from './measure.js';
-import type { OpenRoad, Road } from './road.js';
+import type { OpenRoad, Road, RoadTimes } from './road.js';
 import type { RoadService } from './service.js';
 import { within } from './signal.js';
 
@@ -16,11 +16,12 @@ export interface Lane {
 
 export class Relay implements Lane {
   readonly name = 'relay';
-  readonly meter = new Meter();
+  readonly meter: Meter;
   readonly #service: RoadService;
   readonly #check: number;
 
-  constructor(service: RoadService, check: number) {
+  constructor(service: RoadService, { check, nudge }: RoadTimes) {
+    this.meter = new Meter(nudge);
     this.#service = service;
     this.#check = check;
   }
@@ -44,11 +45,12 @@ export class Relay implements Lane {
 const passed = ['accept', 'range', 'if-range', 'if-none-match'];
 
 export class Direct implements Lane {
-  readonly meter = new Meter();
+  readonly meter: Meter;
   readonly open: OpenRoad;
   readonly #check: number;
 
-  constructor(open: OpenRoad, check: number) {
+  constructor(open: OpenRoad, { check, nudge }: RoadTimes) {
+    this.meter = new Meter(nudge);
     this.open = open;
     this.#check = check;
   }

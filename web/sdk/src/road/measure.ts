@@ -6,7 +6,10 @@ export interface Mark {
   busy: number;
 }
 
-/** What a way has delivered. Only the time counts in which somebody waits for bytes, so that slow readers do not make it slow. */
+/**
+ * What a way has delivered. Only the time counts in which somebody waits for bytes, so that slow readers do not make it slow, and not
+ * that of a silence: then it is the network that is away, unless something small goes through meanwhile.
+ */
 export class Meter {
   /** Bytes per millisecond of the last bodies. */
   goodput: number | undefined;
@@ -14,30 +17,65 @@ export class Meter {
   latency: number | undefined;
   /** When goodput was last measured. */
   measured = -Infinity;
+  readonly #nudge: number;
   #bytes = 0;
   #busy = 0;
-  #since = 0;
+  #since = 0; // the last byte or sign of life, or when waiting began
+  #lively = false; // it was a sign of life
   #waiting = 0;
+
+  /** `nudge` as in RoadTimes. */
+  constructor(nudge: number) {
+    this.#nudge = nudge;
+  }
+
+  /** Milliseconds without a byte that are a silence. */
+  get patience(): number {
+    return Math.max(this.#nudge, 2 * (this.latency ?? 0));
+  }
 
   /** Waits for bytes. */
   async read<T extends { value?: Uint8Array | undefined }>(pending: Promise<T>): Promise<T> {
-    if (this.#waiting++ === 0) this.#since = performance.now();
+    if (this.#waiting++ === 0) this.#count(false);
     try {
       const got = await pending;
       this.#bytes += got.value?.length ?? 0;
       return got;
     } finally {
-      if (--this.#waiting === 0) this.#busy += performance.now() - this.#since;
+      this.#count(true);
+      this.#waiting--;
     }
   }
 
   answered(ms: number): void {
-    this.latency = mean(this.latency, ms);
+    this.latency = mean(this.latency, Math.min(ms, 2 * this.patience)); // the rest may be a silence
+  }
+
+  /** Something small came through: who waits for bytes now waits for the way. */
+  alive(): void {
+    this.#count(this.#waiting > 0);
+    this.#lively = true;
+  }
+
+  /** It is another network. */
+  forget(): void {
+    this.goodput = this.latency = undefined;
+    this.measured = -Infinity;
   }
 
   mark(): Mark {
-    const running = this.#waiting > 0 ? performance.now() - this.#since : 0;
-    return { bytes: this.#bytes, busy: this.#busy + running };
+    return { bytes: this.#bytes, busy: this.#busy + (this.#waiting > 0 ? this.#running() : 0) };
+  }
+
+  #count(waited: boolean): void {
+    if (waited) this.#busy += this.#running();
+    this.#since = performance.now();
+    this.#lively = false;
+  }
+
+  #running(): number {
+    const ms = performance.now() - this.#since;
+    return this.#lively || ms < this.patience ? ms : 0;
   }
 
   /** Bytes per millisecond since the mark, of at least so many milliseconds in which somebody waited; undefined: it is too soon to tell. */

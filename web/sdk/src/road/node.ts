@@ -65,7 +65,7 @@ export class NodeRoads implements Lanes {
   constructor(node: string, shared: Shared) {
     this.#node = node;
     this.#shared = shared;
-    this.#relay = new Relay(shared.service, shared.times.check);
+    this.#relay = new Relay(shared.service, shared.times);
   }
 
   get state(): RoadState {
@@ -175,14 +175,15 @@ export class NodeRoads implements Lanes {
   async watch<T>(lane: Lane, pending: Promise<T>): Promise<T> {
     let left = nudges;
     const nudge = (): void => {
-      if (left-- > 0) void lane.alive().then((alive) => alive && (left = 0)); // then it is not the network that is silent
+      if (left-- <= 0) return;
+      void lane.alive().then((alive) => {
+        if (!alive) return;
+        left = 0; // it is not the network that is silent
+        lane.meter.alive();
+      });
     };
-    const nudging = setInterval(nudge, this.#patience(lane));
+    const nudging = setInterval(nudge, lane.meter.patience);
     return this.#unlessStalled(lane, pending).finally(() => clearInterval(nudging));
-  }
-
-  #patience(lane: Lane): number {
-    return Math.max(this.#shared.times.nudge, 2 * (lane.meter.latency ?? 0));
   }
 
   async #unlessStalled<T>(lane: Lane, pending: Promise<T>): Promise<T> {
@@ -203,7 +204,7 @@ export class NodeRoads implements Lanes {
     if (!other) return false;
     const alive = this.#alive(lane);
     if (!(await this.#alive(other))) return false;
-    const late = pause(this.#patience(lane)).then(() => false);
+    const late = pause(lane.meter.patience).then(() => false);
     return !(await Promise.race([alive, late]));
   }
 
@@ -270,11 +271,12 @@ export class NodeRoads implements Lanes {
 
   async #open(open: OpenRoad, network: string): Promise<void> {
     const { service, verdicts, times } = this.#shared;
-    const lane = new DirectLane(open, times.check);
+    const lane = new DirectLane(open, times);
     const before = this.#direct;
     const worse = before && (lane.name !== 'webtransport' || (await roundTrip(lane)) > faster * (await roundTrip(before)) + 20);
     if (this.#closed.signal.aborted || (worse && this.#direct === before)) return open.road.close();
     this.#direct = lane;
+    if (this.#network && network !== this.#network) this.#forget();
     this.#network = network;
     this.#slow = 0;
     verdicts.worked(this.#node, network, open.road.kind);
@@ -345,6 +347,7 @@ export class NodeRoads implements Lanes {
   /** The page is shown again, or the network is another one. */
   async wake(network: boolean): Promise<void> {
     this.#failures = 0;
+    if (network) this.#forget();
     if (network || this.#gated) this.#notBefore = 0;
     const lane = this.#direct;
     if (lane) {
@@ -355,6 +358,13 @@ export class NodeRoads implements Lanes {
       this.#upgrading = undefined;
       this.#improve();
     }
+  }
+
+  /** The network is another one: what was measured says nothing of it. */
+  #forget(): void {
+    this.#relay.meter.forget();
+    this.#relayUntil = 0;
+    this.#tell();
   }
 
   /** From a click: the browser may ask its user now. */

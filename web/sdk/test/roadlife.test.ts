@@ -376,7 +376,7 @@ describe('a meter', () => {
       const read = meter.read(new Promise<{ value: Uint8Array }>((resolve) => (come = resolve)));
       now += waits[0]!;
       for (const ms of waits.slice(1)) {
-        meter.alive();
+        meter.alive(20);
         now += ms;
       }
       const running = meter.mark().busy;
@@ -392,7 +392,9 @@ describe('a meter', () => {
     expect(meter.ended(mark)).toBe(4000 / (499 + 700 + 150));
 
     meter.answered(60_000);
-    expect(meter.patience).toBeLessThanOrEqual(2000);
+    expect(meter.patience).toBe(500);
+    for (let i = 0; i < 4; i++) meter.answered(700);
+    expect(meter.patience).toBe(1400);
     meter.forget();
     expect([meter.goodput, meter.patience]).toEqual([undefined, 500]);
   });

@@ -86,7 +86,7 @@ describe('a silence', () => {
   it('is longer where answers take long', async () => {
     const world = new Small();
     const roads = new Roads(world.service, {}, means);
-    world.small = () => after(20, new Response('{}'));
+    world.small = () => after(800, new Response('{}'));
     world.page = () => after(900, new Response('page'));
     void world.fetch(roads);
     await vi.advanceTimersByTimeAsync(1000);

@@ -1,4 +1,5 @@
 const weight = 0.5; // of the newest body in what a road is held to deliver
+const samples = 4; // answers of which the soonest says how long they take: the others may have met a silence
 
 /** How a meter stood when a body began. */
 export interface Mark {
@@ -13,8 +14,7 @@ export interface Mark {
 export class Meter {
   /** Bytes per millisecond of the last bodies. */
   goodput: number | undefined;
-  /** Milliseconds to the first byte. */
-  latency: number | undefined;
+  readonly #answers: number[] = []; // milliseconds to the first byte of the last ones
   /** When goodput was last measured. */
   measured = -Infinity;
   readonly #nudge: number;
@@ -31,7 +31,7 @@ export class Meter {
 
   /** Milliseconds without a byte that are a silence. */
   get patience(): number {
-    return Math.max(this.#nudge, 2 * (this.latency ?? 0));
+    return Math.max(this.#nudge, this.#answers.length > 0 ? 2 * Math.min(...this.#answers) : 0);
   }
 
   /** Waits for bytes. */
@@ -48,19 +48,22 @@ export class Meter {
   }
 
   answered(ms: number): void {
-    this.latency = mean(this.latency, Math.min(ms, 2 * this.patience)); // the rest may be a silence
+    this.#answers.push(ms);
+    if (this.#answers.length > samples) this.#answers.shift();
   }
 
-  /** Something small came through: who waits for bytes now waits for the way. */
-  alive(): void {
+  /** Something small came through in so many milliseconds: who waits for bytes now waits for the way. */
+  alive(ms: number): void {
+    this.answered(ms);
     this.#count(this.#waiting > 0);
     this.#lively = true;
   }
 
   /** It is another network. */
   forget(): void {
-    this.goodput = this.latency = undefined;
+    this.goodput = undefined;
     this.measured = -Infinity;
+    this.#answers.length = 0;
   }
 
   mark(): Mark {

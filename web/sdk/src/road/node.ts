@@ -176,10 +176,11 @@ export class NodeRoads implements Lanes {
     let left = nudges;
     const nudge = (): void => {
       if (left-- <= 0) return;
+      const begun = performance.now();
       void lane.alive().then((alive) => {
         if (!alive) return;
         left = 0; // it is not the network that is silent
-        lane.meter.alive();
+        lane.meter.alive(performance.now() - begun);
       });
     };
     const nudging = setInterval(nudge, lane.meter.patience);
@@ -241,7 +242,7 @@ export class NodeRoads implements Lanes {
       const got = await upgrade({ node: this.#node, service, means, verdicts, times, kinds: kinds.filter((k) => this.#shared.kinds.includes(k)), asked, unsettled }, running.signal);
       this.#gated = got.gated;
       this.#failures = 0;
-      this.#reprobe = Date.now() + times.failed;
+      this.#reprobe = Date.now() + (unsettled ? settling : times.failed);
       await this.#open(got.first, got.network);
       const later = await got.later;
       if (later) await this.#open(later, got.network);

@@ -46,9 +46,10 @@ const (
 	roadHeaderTime    = 10 * time.Second
 	maxRoads          = 256 // sessions of browsers at a time
 	maxUnopened       = 64  // of which have shown no grant
-	maxRoadsOfSession = 8   // of one session at the gateway: its tabs
+	maxRoadsOfSession = 8   // of one session at the gateway: its tabs, and what a phone left when it moved
 	maxExchanges      = 64  // under way on one road
 	maxEnded          = 4096
+	roadInUse         = 3 * time.Second // for which a road makes no room for another one after its last exchange began
 )
 
 // roads knows the browsers that have reached the node directly, and for whom each speaks.
@@ -81,6 +82,7 @@ type road struct {
 	until     time.Time // how long grant is good; before it is opened: how long that may take
 	opened    bool
 	exchanges int
+	used      time.Time // when the last exchange began
 }
 
 func newRoads(n *Node, c Config) *roads {
@@ -189,6 +191,7 @@ func (r *roads) roadFor(s relay.RoadSession) (w *road, ok bool) {
 	}
 	defer r.mu.Unlock()
 	w.exchanges++
+	w.used = time.Now()
 	return w, w.exchanges <= maxExchanges
 }
 

@@ -26,8 +26,15 @@ func (r *roads) inForce(ctx context.Context) (access.RoadGrant, bool) {
 }
 
 // open lets the road speak for whom a verified grant names, for as long as the grant is
-// good, and answers the grant that is in force: a later one may have come first.
-func (r *roads) open(w *road, g access.RoadGrant, left time.Duration) (access.RoadGrant, error) {
+// good, and answers the grant that is in force: a later one may have come first. The road
+// that its session has used least of late makes room for one too many.
+func (r *roads) open(w *road, g access.RoadGrant, left time.Duration) (inForce access.RoadGrant, err error) {
+	var unused *road
+	defer func() {
+		if unused != nil && err == nil {
+			r.end(unused, "another one of its session has come")
+		}
+	}()
 	if o := w.session.Origin(); (o != "" || w.session.Kind() == relay.KindWebTransport) && !g.From(o) {
 		return access.RoadGrant{}, problem.OriginNotAllowed.Error()
 	}
@@ -43,10 +50,14 @@ func (r *roads) open(w *road, g access.RoadGrant, left time.Duration) (access.Ro
 		return access.RoadGrant{}, problem.New(problem.GrantInvalid, "The session has ended since the grant was given.")
 	case w.opened && !g.Renews(w.grant):
 		return access.RoadGrant{}, problem.New(problem.GrantInvalid, "The grant is for somebody else than the road.")
-	case !w.opened && r.ofSessionLocked(g.Session) >= maxRoadsOfSession:
-		return access.RoadGrant{}, problem.New(problem.TooManyRequests, "%d direct roads are open at once.", maxRoadsOfSession)
 	case w.opened && g.IssuedAt.Before(w.grant.IssuedAt):
 		return w.grant, nil
+	}
+	if !w.opened {
+		var full bool
+		if full, unused = r.fullLocked(g.Session); full && unused == nil {
+			return access.RoadGrant{}, problem.New(problem.TooManyRequests, "%d direct roads are open at once.", maxRoadsOfSession)
+		}
 	}
 	w.grant, w.until, w.opened = g, time.Now().Add(left), true
 	select {
@@ -56,13 +67,24 @@ func (r *roads) open(w *road, g access.RoadGrant, left time.Duration) (access.Ro
 	return g, nil
 }
 
-func (r *roads) ofSessionLocked(session string) (n int) {
+// fullLocked reports whether a session has all the roads that it may have, and which one
+// it can do without: a phone that has moved cannot end those that it had, and the node
+// learns of it late.
+func (r *roads) fullLocked(session string) (full bool, unused *road) {
+	n := 0
 	for _, w := range r.roads {
-		if w.opened && w.grant.Session == session {
-			n++
+		if !w.opened || w.grant.Session != session {
+			continue
+		}
+		n++
+		if time.Since(w.used) >= roadInUse && (unused == nil || w.used.Before(unused.used)) {
+			unused = w
 		}
 	}
-	return n
+	if full = n >= maxRoadsOfSession; !full {
+		unused = nil
+	}
+	return full, unused
 }
 
 // endSession ends the roads of a session that has ended at the gateway, at a time by its

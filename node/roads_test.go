@@ -413,6 +413,28 @@ func TestRoadAfterAnEnd(t *testing.T) {
 	})
 }
 
+// TestRoadMakesRoom: a phone that walks about leaves roads of which the node hears no end.
+func TestRoadMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreets(t, nil)
+		defer s.stop()
+		var open []*memlink.RoadBrowser
+		for range maxRoadsOfSession {
+			open = append(open, s.webRTC.Join(""))
+			s.wants("opening", s.open(open[len(open)-1], s.grant()), "")
+			time.Sleep(time.Second)
+		}
+		s.wants("the first, in use", s.open(open[0], s.grant()), "")
+		s.wants("one more", s.open(s.webRTC.Join(""), s.grant()), "")
+		synctest.Wait()
+		for i, b := range open {
+			if gone(b) != (i == 1) {
+				t.Errorf("road %d is gone: %v; only the one that was least used of late makes room", i, gone(b))
+			}
+		}
+	})
+}
+
 func TestRoadLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreets(t, nil)

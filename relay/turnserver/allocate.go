@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/turn/v5"
@@ -24,12 +25,22 @@ var (
 	errNoAddress = errors.New("the machine has no address of this family to relay at")
 )
 
+// unused is after how long without a packet of its client an allocation makes room for
+// another one. Who uses one shows every few seconds that he is there.
+const unused = 20 * time.Second
+
 // quota says whether a user may have one more allocation.
 func (s *Server) quota(username, _ string, from net.Addr) bool {
 	user, _, ok := parseUsername(username)
+	if !ok {
+		return false
+	}
+	if r := s.abandoned(user); r != nil {
+		r.Close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !ok || !s.roomLocked(user) {
+	if !s.roomLocked(user) {
 		return false
 	}
 	s.proveLocked(from)
@@ -38,6 +49,24 @@ func (s *Server) quota(username, _ string, from net.Addr) bool {
 
 func (s *Server) roomLocked(user string) bool {
 	return !s.ended && len(s.relays) < s.config.Limits.Allocations && s.users[user] < s.config.Limits.PerUser
+}
+
+// abandoned is the allocation to end if there is no room for another one of a user's: a
+// phone that has moved cannot end those that it had, which would last for minutes.
+func (s *Server) abandoned(user string) (oldest *relayed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roomLocked(user) {
+		return nil
+	}
+	his := s.users[user] >= s.config.Limits.PerUser
+	last := s.config.Now().Add(-unused).UnixNano()
+	for r := range s.relays {
+		if used := r.used.Load(); used <= last && (!his || r.user == user) {
+			oldest, last = r, used
+		}
+	}
+	return oldest
 }
 
 // allocator opens the relay ports.
@@ -143,6 +172,7 @@ func (s *Server) keep(r *relayed, expires time.Time) bool {
 	if !s.roomLocked(r.user) {
 		return false
 	}
+	r.used.Store(s.config.Now().UnixNano())
 	s.relays[r] = true
 	s.users[r.user]++
 	s.running.Add(1)
@@ -156,6 +186,7 @@ type relayed struct {
 	s     *Server
 	user  string
 	timer *time.Timer
+	used  atomic.Int64 // when its client last sent by it; Unix nanoseconds
 	once  sync.Once
 }
 
@@ -173,6 +204,7 @@ func (r *relayed) WriteTo(b []byte, to net.Addr) (int, error) {
 	if !r.peer(to) {
 		return 0, errNotPeer
 	}
+	r.used.Store(r.s.config.Now().UnixNano())
 	return r.PacketConn.WriteTo(b, to)
 }
 

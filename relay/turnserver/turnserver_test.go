@@ -293,6 +293,26 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestAbandoned: a phone that has moved cannot end the allocations that it had.
+func TestAbandoned(t *testing.T) {
+	var late atomic.Int64
+	s := start(t, Config{Limits: Limits{PerUser: 2}, Now: func() time.Time { return time.Now().Add(time.Duration(late.Load())) }})
+	used := allocate(t, user(t, s, "udp", "s-1"))
+	allocate(t, user(t, s, "udp", "s-1"))
+	other := allocate(t, user(t, s, "udp", "s-2"))
+	late.Add(int64(unused))
+	to := peer(t)
+	echoes(t, used, to)
+	more := allocate(t, user(t, s, "udp", "s-1"))
+	if relay, err := user(t, s, "udp", "s-1").Allocate(); err == nil {
+		relay.Close()
+		t.Error("an allocation in use has made room")
+	}
+	for _, relay := range []net.PacketConn{used, more, other} {
+		echoes(t, relay, to)
+	}
+}
+
 func TestConnLimit(t *testing.T) {
 	s := start(t, Config{Limits: Limits{Conns: 1}})
 	allocate(t, user(t, s, "tcp", "s-1"))

@@ -33,7 +33,10 @@ type RoadsConfig struct {
 }
 
 const (
-	roadsPerMinute  = 30       // of one session: its tabs, each for each node, once a minute
+	// Of one session: its tabs, each for each node, once a minute, and a few times whenever
+	// the phone goes from one access point to the next.
+	roadsPerMinute = 120
+
 	maxOffer        = 16 << 10 // bytes
 	maxRoadsRequest = 24 << 10 // an offer in JSON
 	maxRoadsAnswer  = 128 << 10

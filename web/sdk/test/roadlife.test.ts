@@ -376,7 +376,8 @@ describe('a meter', () => {
       const read = meter.read(new Promise<{ value: Uint8Array }>((resolve) => (come = resolve)));
       now += waits[0]!;
       for (const ms of waits.slice(1)) {
-        meter.alive(20);
+        meter.nudged = now - 20;
+        meter.alive();
         now += ms;
       }
       const running = meter.mark().busy;

@@ -74,6 +74,22 @@ describe('a silence', () => {
     expect(world.at).toEqual([500, 1200, 1900]);
   });
 
+  it('is broken once for all who wait', async () => {
+    const world = new Small();
+    const roads = new Roads(world.service, {}, means);
+    for (let i = 0; i < 50; i++) {
+      void world.fetch(roads);
+      await vi.advanceTimersByTimeAsync(4);
+    }
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(world.at.length).toBeLessThanOrEqual(8);
+    world.small = () => after(20, new Response('{}'));
+    world.at.length = 0;
+    for (let i = 0; i < 50; i++) void world.fetch(roads);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(world.at).toHaveLength(1);
+  });
+
   it('is none while something comes', async () => {
     const world = new Small();
     world.page = () => Promise.resolve(every(400, 20));
@@ -89,11 +105,11 @@ describe('a silence', () => {
     world.small = () => after(800, new Response('{}'));
     world.page = () => after(900, new Response('page'));
     void world.fetch(roads);
-    await vi.advanceTimersByTimeAsync(1000);
+    await vi.advanceTimersByTimeAsync(2000);
     world.page = () => never;
     void world.fetch(roads);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(world.at).toEqual([500, 1000 + 2 * 900]);
+    expect(world.at).toEqual([500, 2000 + 2 * 800]);
   });
 
   it('of a road ends it as soon as the relay answers and the road does not', async () => {

@@ -17,6 +17,9 @@ export class Meter {
   readonly #answers: number[] = []; // milliseconds to the first byte of the last ones
   /** When goodput was last measured. */
   measured = -Infinity;
+  /** When something small was sent last, and when it last came through; by `performance.now()`. */
+  nudged = -Infinity;
+  heard = -Infinity;
   readonly #nudge: number;
   #bytes = 0;
   #busy = 0;
@@ -52,9 +55,10 @@ export class Meter {
     if (this.#answers.length > samples) this.#answers.shift();
   }
 
-  /** Something small came through in so many milliseconds: who waits for bytes now waits for the way. */
-  alive(ms: number): void {
-    this.answered(ms);
+  /** What was sent last came through: who waits for bytes now waits for the way. */
+  alive(): void {
+    this.heard = performance.now();
+    this.answered(this.heard - this.nudged);
     this.#count(this.#waiting > 0);
     this.#lively = true;
   }

@@ -173,18 +173,21 @@ export class NodeRoads implements Lanes {
    * back he hears by what we send, which says again what came last.
    */
   async watch<T>(lane: Lane, pending: Promise<T>): Promise<T> {
+    const { meter } = lane;
+    const { patience } = meter;
+    const begun = performance.now();
     let left = nudges;
     const nudge = (): void => {
-      if (left-- <= 0) return;
-      const begun = performance.now();
-      void lane.alive().then((alive) => {
-        if (!alive) return;
-        left = 0; // it is not the network that is silent
-        lane.meter.alive(performance.now() - begun);
-      });
+      if (meter.heard > begun) left = 0; // it is not the network that is silent
+      if (left-- > 0 && performance.now() - meter.nudged > patience / 2) this.#nudge(lane); // others wait, too
     };
-    const nudging = setInterval(nudge, lane.meter.patience);
+    const nudging = setInterval(nudge, patience);
     return this.#unlessStalled(lane, pending).finally(() => clearInterval(nudging));
+  }
+
+  #nudge(lane: Lane): void {
+    lane.meter.nudged = performance.now();
+    void lane.alive().then((alive) => alive && lane.meter.alive());
   }
 
   async #unlessStalled<T>(lane: Lane, pending: Promise<T>): Promise<T> {

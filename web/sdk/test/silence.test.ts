@@ -124,4 +124,26 @@ describe('a silence', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(ended).toHaveBeenCalledWith(expect.objectContaining({ name: 'StalledError' }));
   });
+
+  it('of a road ends it soon after the network is back', async () => {
+    const world = new Small();
+    const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
+    const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => after(roadTimes.check, false) };
+    const ended = vi.fn();
+    new NodeRoads('node', shared).watch(road, never).catch(ended);
+    await vi.advanceTimersByTimeAsync(10_000);
+    world.small = () => after(20, new Response('{}')); // the network is back
+    await vi.advanceTimersByTimeAsync(roadTimes.check + roadTimes.nudge + 20 + roadTimes.nudge);
+    expect(ended).toHaveBeenCalledWith(expect.objectContaining({ name: 'StalledError' }));
+  });
+
+  it('is over with the first byte, while the other way is still asked', async () => {
+    const world = new Small();
+    const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
+    const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => never };
+    const got = vi.fn();
+    void new NodeRoads('node', shared).watch(road, after(roadTimes.stall + 100, 'byte')).then(got);
+    await vi.advanceTimersByTimeAsync(roadTimes.stall + 100);
+    expect(got).toHaveBeenCalledWith('byte');
+  });
 });

@@ -191,25 +191,26 @@ export class NodeRoads implements Lanes {
   }
 
   async #unlessStalled<T>(lane: Lane, pending: Promise<T>): Promise<T> {
-    for (;;) {
+    const came = pending.then((value) => ({ value }));
+    for (let wait = this.#shared.times.stall; ; ) {
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const quiet = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), this.#shared.times.stall)));
-      const got = await Promise.race([pending.then((value) => ({ value })), quiet]).finally(() => clearTimeout(timer));
-      if (got) return got.value;
-      if (!(await this.#stalled(lane))) continue;
-      pending.catch(() => {});
-      throw new StalledError('nothing came for a while, and another way is open');
+      const quiet = new Promise<void>((resolve) => (timer = setTimeout(resolve, wait)));
+      const found = await Promise.race([came, quiet.then(() => this.#find(lane))]).finally(() => clearTimeout(timer));
+      if (typeof found === 'object') return found.value;
+      if (found === 'stalled') break;
+      wait = found === 'away' ? lane.meter.patience : this.#shared.times.stall;
     }
+    throw new StalledError('nothing came for a while, and another way is open');
   }
 
   /** No byte comes, which may be the scanner's doing: only if the lane does not carry a small exchange either, a while after another does. */
-  async #stalled(lane: Lane): Promise<boolean> {
+  async #find(lane: Lane): Promise<'alive' | 'stalled' | 'away'> {
     const other = lane === this.#relay ? this.#direct : this.#relay;
-    if (!other) return false;
+    if (!other) return 'alive';
     const alive = this.#alive(lane);
-    if (!(await this.#alive(other))) return false;
+    if (!(await this.#alive(other))) return (await alive) ? 'alive' : 'away';
     const late = pause(lane.meter.patience).then(() => false);
-    return !(await Promise.race([alive, late]));
+    return (await Promise.race([alive, late])) ? 'alive' : 'stalled';
   }
 
   #alive(lane: Lane): Promise<boolean> {

@@ -418,6 +418,7 @@ check('a program is let in by its code, or refused', async ({ page, mock }) => {
   await page.locator('[role=alert]').waitFor();
   await page.locator('input[name=user-code]').fill('prgm-4444');
   await page.locator('button[type=submit]').click();
+  await page.locator('[data-action=refuse]').waitFor();
   assert.match(await page.locator('main').textContent(), /platen on reception-pc.*192\.168\.1\.31/s);
   await page.locator('[data-action=refuse]').click();
   await page.locator('.empty', { hasText: 'refused' }).waitFor();
@@ -595,6 +596,16 @@ check('a kiosk starts a held scan by its code', async ({ page, mock, tell }) => 
   await page.locator('[data-action=start-code]').click();
   await page.locator('dialog[open]').waitFor({ state: 'detached' });
   await eventually(async () => (await jobs(mock))[0].state, 'completed');
+});
+
+check('another language, also where its texts come later', async ({ page, mock, tell }) => {
+  await tell({ people: 'many' });
+  await page.goto(`${mock.url}/people`);
+  await page.locator('[data-action=add-person]', { hasText: 'Add a person' }).waitFor();
+  await page.locator('[aria-haspopup=dialog]').first().click();
+  await page.locator('dialog[open] select').selectOption('de');
+  await page.locator('html[lang=de]').waitFor();
+  await page.locator('[data-action=add-person]', { hasText: 'Person hinzufügen' }).waitFor();
 });
 
 check('a held scan can be canceled', async ({ page, mock, tell }) => {

@@ -4,7 +4,7 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
 
 const shipped = ['preact', 'lucide-static', 'uqr'];
-/** Bytes, compressed: of what the first screen waits for, and of everything. */
+/** Bytes, compressed: of what the first screen waits for, and of everything in one language. */
 const budget = { first: 120 * 1024, all: 160 * 1024 };
 
 /** Puts the licences of what is shipped beside it, compresses what is text, and holds the size to its budget. */
@@ -22,7 +22,7 @@ export function finish(dist: string, packages: string): Plugin {
       writeFileSync(join(dist, '.keep'), '');
 
       const page = readFileSync(join(dist, 'index.html'), 'utf8');
-      const size = { first: 0, all: 0 };
+      const size = { first: 0, all: 0, en: 0, de: 0 };
       for (const file of walk(dist)) {
         if (!/\.(js|css|html|svg|webmanifest|txt)$/.test(file)) continue;
         const bytes = readFileSync(file);
@@ -31,13 +31,15 @@ export function finish(dist: string, packages: string): Plugin {
         writeFileSync(`${file}.gz`, gzip);
         writeFileSync(`${file}.br`, brotli);
         if (!/\.(js|css)$/.test(file)) continue;
-        size.all += gzip.length;
+        const language = /\.(en|de)-[^.]*\.js$/.exec(file)?.[1] as 'en' | 'de' | undefined; // the texts of one are fetched
+        size[language ?? 'all'] += gzip.length;
         if (page.includes(basename(file))) size.first += gzip.length;
       }
+      size.all += Math.max(size.en, size.de);
       const kib = (bytes: number): string => (bytes / 1024).toFixed(1);
-      this.info(`JavaScript and CSS: ${kib(size.first)} KiB gzip at first, of ${kib(budget.first)}; ${kib(size.all)} in all, of ${kib(budget.all)}`);
+      this.info(`JavaScript and CSS: ${kib(size.first)} KiB gzip at first, of ${kib(budget.first)}; ${kib(size.all)} in one language, of ${kib(budget.all)}`);
       if (size.first > budget.first) this.error(`the first screen waits for ${size.first} bytes compressed; the budget is ${budget.first}`);
-      if (size.all > budget.all) this.error(`the app is ${size.all} bytes compressed; the budget is ${budget.all}`);
+      if (size.all > budget.all) this.error(`the app in one language is ${size.all} bytes compressed; the budget is ${budget.all}`);
     },
   };
 }

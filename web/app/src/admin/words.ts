@@ -1,8 +1,6 @@
 import { withTexts } from '../i18n/index.js';
-import { de } from './words.de.js';
-import { en } from './words.en.js';
 
 export type Key = Parameters<typeof t>[0];
 
 /** The app's texts, and those of these screens. */
-export const t = withTexts({ en, de });
+export const t = withTexts({ en: () => import('./words.en.js').then((m) => m.en), de: () => import('./words.de.js').then((m) => m.de) });

@@ -30,12 +30,13 @@ function read(): string | null {
 export const language = createStore<Language>(preferred());
 apply(language.get());
 
-export function setLanguage(to: Language): void {
+export async function setLanguage(to: Language): Promise<void> {
   try {
     localStorage.setItem(stored, to);
   } catch {
     // Then it lasts for this visit.
   }
+  await textsOf(to).catch(() => {}); // those of screens whose texts do not come stay as they are
   apply(to);
   language.set(to);
 }
@@ -53,9 +54,21 @@ export function t(key: Key, slots: Slots = {}): string {
   return format(texts[language.get()][key], slots, locale());
 }
 
-/** Like t, for code that is loaded later and brings texts of its own. */
-export function withTexts<K extends string>(own: Record<Language, Record<K, string>>): (key: K | Key, slots?: Slots) => string {
-  return (key, slots = {}) => format((own[language.get()] as Partial<Record<string, string>>)[key] ?? texts[language.get()][key as Key], slots, locale());
+const loaders: ((to: Language) => Promise<void>)[] = [];
+
+/** Fetches the texts of all code that was loaded later. Nothing of it may be drawn before. */
+export async function textsOf(to: Language): Promise<void> {
+  await Promise.all(loaders.map((load) => load(to)));
+}
+
+/** Like t, for code that is loaded later and brings texts of its own, of which a browser fetches those of its language. */
+export function withTexts<K extends string>(own: Record<Language, () => Promise<Record<K, string>>>): (key: K | Key, slots?: Slots) => string {
+  const loaded: Partial<Record<Language, Partial<Record<string, string>>>> = {};
+  loaders.push(async (to) => void (loaded[to] ??= await own[to]()));
+  return (key, slots = {}) => {
+    const mine = loaded[language.get()] ?? loaded.en ?? loaded.de;
+    return format(mine?.[key] ?? texts[language.get()][key as Key], slots, locale());
+  };
 }
 
 /** For Intl: the browser's own variant of the language, as de-AT, if it has one. */

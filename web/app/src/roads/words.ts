@@ -1,5 +1,3 @@
 import { withTexts } from '../i18n/index.js';
-import { de } from './words.de.js';
-import { en } from './words.en.js';
 
-export const t = withTexts({ en, de });
+export const t = withTexts({ en: () => import('./words.en.js').then((m) => m.en), de: () => import('./words.de.js').then((m) => m.de) });

@@ -3,13 +3,11 @@ import { format } from '../i18n/format.js';
 import { alone, language, withTexts } from '../i18n/index.js';
 import { effects } from './effects.de.js';
 import { names } from './names.js';
-import { de } from './words.de.js';
-import { en } from './words.en.js';
 
 export type Key = Parameters<typeof t>[0];
 
 /** The app's texts, and those of this page. */
-export const t = withTexts({ en, de });
+export const t = withTexts({ en: () => import('./words.en.js').then((m) => m.en), de: () => import('./words.de.js').then((m) => m.de) });
 
 /** `[node] External` stands there without its section, unless the two ends differ. */
 const known = (key: string) => names[key] ?? names[key.replace(/^\[(node|gateway)\] /, '')];

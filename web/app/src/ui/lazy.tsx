@@ -1,6 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { t } from '../i18n/index.js';
+import { language, t, textsOf } from '../i18n/index.js';
 import { Empty, Skeletons } from './bits.js';
 import { Button } from './button.js';
 import { Screen } from './frame.js';
@@ -17,7 +17,10 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, pa
     const [failed, setFailed] = useState(false);
     useEffect(() => {
       if (loaded) return;
-      load().then(
+      load().then(async (component) => {
+        await textsOf(language.get());
+        return component;
+      }).then(
         (component) => {
           loaded = component;
           redraw(1);

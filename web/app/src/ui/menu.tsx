@@ -60,7 +60,7 @@ export function MenuButton({ children }: { children: ComponentChildren }) {
         <div class="row">
           <Icon name="languages" />
           <label class="text head" for={select}>{t('menu.language')}</label>
-          <select id={select} style={{ width: 'auto' }} value={language.get()} onChange={(event) => setLanguage(event.currentTarget.value as Language)}>
+          <select id={select} style={{ width: 'auto' }} value={language.get()} onChange={(event) => void setLanguage(event.currentTarget.value as Language)}>
             {Object.entries(languages).map(([tag, name]) => <option key={tag} value={tag} lang={tag}>{name}</option>)}
           </select>
         </div>

@@ -1,5 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { language, textsOf } from '../i18n/index.js';
 import { behindGateway } from '../store/session.js';
 
 interface RoadLineProps {
@@ -16,10 +17,11 @@ export function RoadLine(props: RoadLineProps) {
   const between = behindGateway();
   useEffect(() => {
     if (!between || loaded) return;
-    import('../roads/line.js').then((m) => {
+    import('../roads/line.js').then(async (m) => {
+      await textsOf(language.get());
       loaded = m.RoadLine;
       redraw(1);
-    }, () => {}); // pages come without words about their way
+    }).catch(() => {}); // pages come without words about their way
   }, [between]);
   if (!between) return null;
   const Line = loaded;

@@ -27,7 +27,7 @@ type registry struct {
 
 	mu       sync.RWMutex
 	byPrefix map[string]*node
-	byPin    map[string]*node   // of the node's keys: the one it has and the one that follows
+	byKey    map[string]*node   // by the node's keys: the one it has and the one that follows
 	ordered  []*node            // by ID, and so by the IDs of what they own
 	linked   map[netip.Addr]int // how many links come from an address
 }
@@ -64,7 +64,7 @@ type held struct {
 }
 
 func newRegistry(nodes []state.Node, scanners map[string][]scan.Scanner, events *hub, now func() time.Time) *registry {
-	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byPin: map[string]*node{}, linked: map[netip.Addr]int{}}
+	r := &registry{now: now, events: events, byPrefix: map[string]*node{}, byKey: map[string]*node{}, linked: map[netip.Addr]int{}}
 	for _, record := range nodes {
 		n := r.insertLocked(record)
 		if record.Barred() == nil {
@@ -88,16 +88,16 @@ func (r *registry) setRecordLocked(n *node, record state.Node) {
 	r.forgetKeysLocked(n)
 	n.record = record
 	for _, key := range []ed25519.PublicKey{record.Key, record.NextKey} {
-		if pin := identity.PinOf(key); pin != "" {
-			r.byPin[pin] = n
+		if len(key) == ed25519.PublicKeySize {
+			r.byKey[string(key)] = n
 		}
 	}
 }
 
 func (r *registry) forgetKeysLocked(n *node) {
 	for _, key := range []ed25519.PublicKey{n.record.Key, n.record.NextKey} {
-		if pin := identity.PinOf(key); r.byPin[pin] == n {
-			delete(r.byPin, pin)
+		if r.byKey[string(key)] == n {
+			delete(r.byKey, string(key))
 		}
 	}
 }
@@ -193,7 +193,7 @@ func (r *registry) owner(id string) (*node, error) {
 func (r *registry) allowed(key ed25519.PublicKey) (*node, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	n := r.byPin[identity.PinOf(key)]
+	n := r.byKey[string(key)]
 	if n == nil {
 		return nil, problem.NodeUnknown.Error()
 	}
@@ -204,7 +204,7 @@ func (r *registry) allowed(key ed25519.PublicKey) (*node, error) {
 func (r *registry) holder(key ed25519.PublicKey) *node {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.byPin[identity.PinOf(key)]
+	return r.byKey[string(key)]
 }
 
 // record is the node's record as it is now.

@@ -227,7 +227,7 @@ func TestNodeKeyRotation(t *testing.T) {
 	}
 	other := w.newNode("other")
 	w.g.registry.mu.Lock()
-	w.g.registry.byPin[identity.PinOf(mine.New)] = mustGetLocked(w, other)
+	w.g.registry.byKey[string(mine.New)] = mustGetLocked(w, other)
 	w.g.registry.mu.Unlock()
 	if code := ask(n.id.Public(), mine.String()); code != problem.NodePrefixTaken {
 		t.Errorf("a key of another node: %q, want node-prefix-taken", code)

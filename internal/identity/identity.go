@@ -148,6 +148,9 @@ func (i *Identity) Frozen() *Identity {
 	return f
 }
 
+// beforeKey is the SubjectPublicKeyInfo of an Ed25519 key but for the key (RFC 8410 4).
+const beforeKey = "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"
+
 // PinOf names a public key: unpadded base64url of the SHA-256 of its
 // SubjectPublicKeyInfo, as in RFC 7469 but for the alphabet. A value that is no
 // Ed25519 key has the pin "", which no key has.
@@ -155,11 +158,7 @@ func PinOf(key ed25519.PublicKey) string {
 	if len(key) != ed25519.PublicKeySize {
 		return ""
 	}
-	spki, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(spki)
+	sum := sha256.Sum256(append([]byte(beforeKey), key...))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

@@ -225,7 +225,7 @@ func (f *Front) Serve(ctx context.Context) error {
 		TokenGeneratorKey:   &tokens,
 		MaxTokenAge:         maxTokenAge,
 		ConnectionIDLength:  8,
-		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
+		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() || f.gate.crowded() },
 		ConnContext:         s.admitQUIC,
 	}
 	return s.run()

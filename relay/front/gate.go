@@ -12,8 +12,8 @@ import (
 
 // Limits of a port; a zero field means its default. An IPv6 client is its /64.
 type Limits struct {
-	Handshakes       int // in flight, TCP and QUIC together; 1024
-	HandshakesPerIP  int // 256: an office behind one address comes back at once
+	Handshakes       int // in flight, TCP and QUIC together; 1536
+	HandshakesPerIP  int // 256, but at most half as many as are free: an office behind one address comes back at once
 	Connections      int // 20,000
 	ConnectionsPerIP int // 4,096
 	RetryAbove       int // QUIC handshakes a second above which a client must prove its address; 200
@@ -25,7 +25,7 @@ func (l Limits) filled() Limits {
 			*v = d
 		}
 	}
-	def(&l.Handshakes, 1024)
+	def(&l.Handshakes, 1536)
 	def(&l.HandshakesPerIP, 256)
 	def(&l.Connections, 20_000)
 	def(&l.ConnectionsPerIP, 4096)
@@ -55,13 +55,15 @@ type ticket struct {
 	onceConnected sync.Once
 }
 
-// admit counts a new connection in, or returns nil if there are too many.
+// admit counts a new connection in, or returns nil if there are too many. However many
+// handshakes a few addresses leave open, there is room for those of others: each address
+// may have half as many as are free.
 func (g *gate) admit(from net.Addr) *ticket {
 	prefix := clientOf(from)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ip := g.byIP[prefix]
-	if g.total.handshakes >= g.limits.Handshakes || ip.handshakes >= g.limits.HandshakesPerIP ||
+	if ip.handshakes >= min(g.limits.HandshakesPerIP, (g.limits.Handshakes-g.total.handshakes+1)/2) ||
 		g.total.connections >= g.limits.Connections || ip.connections >= g.limits.ConnectionsPerIP {
 		return nil
 	}
@@ -83,6 +85,14 @@ func (g *gate) addLocked(prefix netip.Prefix, c count) {
 	} else {
 		g.byIP[prefix] = ip
 	}
+}
+
+// crowded reports whether half of the handshakes that may be in flight are. Then whoever
+// comes over QUIC must prove his address: made-up ones cannot take the other half.
+func (g *gate) crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return 2*g.total.handshakes > g.limits.Handshakes
 }
 
 // shaken ends the handshake, well or not.

@@ -317,6 +317,37 @@ func TestGreetingsTakeTurns(t *testing.T) {
 	})
 }
 
+// Nodes that do not answer the hello keep others waiting for a moment only.
+func TestSilentNodeGivesItsTurnUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := newFakeNode(t, "n")
+		g := newHolder(t, n)
+		g.greeting = make(chan struct{}, 1)
+		silent := enrolled(t, g)
+		silent.handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		hold(t, ctx, g, silent)
+		synctest.Wait()
+		hold(t, ctx, g, n)
+		synctest.Wait()
+		reg, _ := g.registry.get(n.nodeID())
+		if g.registry.online(reg) {
+			t.Error("a node was greeted before its turn")
+		}
+		time.Sleep(greetTurn)
+		synctest.Wait()
+		if !g.registry.online(reg) || len(g.greeting) != 0 {
+			t.Errorf("a node still waits for its turn, or has it: %d", len(g.greeting))
+		}
+		time.Sleep(helloLimit)
+		synctest.Wait()
+		if len(g.greeting) != 0 {
+			t.Error("a turn was taken back twice")
+		}
+	})
+}
+
 func TestUnknownNodeGetsNoLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, stranger := newFakeNode(t, "n"), newFakeNode(t, "stranger")

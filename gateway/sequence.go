@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/platen-scan/platen/gateway/state"
@@ -29,18 +30,24 @@ const (
 	maxNumber  = 1 << 62
 	greetTries = 4
 	greetings  = 256         // at once
+	greetTurn  = time.Second // for which one counts
 	greetLimit = time.Minute // for all hellos, and for the state, which all nodes write to when they come back at once
 )
 
 // greet introduces the gateway over a link until the node's number is beyond doubt. One
 // hello of a node is under way at a time: its QUIC and TCP links may come together. Of
 // all nodes' only so many are as end in time: where more have come than the processor can
-// serve, and all were greeted at once, each would be too late, and come again.
+// serve, and all were greeted at once, each would be too late, and come again. A node that
+// does not answer counts for greetTurn.
 func (g *Gateway) greet(ctx context.Context, n *node, link relay.Link, signer *identity.Identity) (api.LinkWelcome, error) {
-	for _, turn := range []chan struct{}{n.greeting, g.greeting} {
+	for _, turns := range []chan struct{}{n.greeting, g.greeting} {
 		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
+		case turns <- struct{}{}:
+			end := sync.OnceFunc(func() { <-turns })
+			defer end()
+			if turns == g.greeting {
+				defer time.AfterFunc(greetTurn, end).Stop()
+			}
 		case <-link.Done():
 			return api.LinkWelcome{}, relay.ErrLinkLost
 		case <-ctx.Done():

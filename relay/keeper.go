@@ -14,8 +14,8 @@ const (
 	raceStagger   = 300 * time.Millisecond  // the next kind starts so much later
 	raceLead      = 3 * time.Second         // the same after ErrForgotten, when the first kind gets through, and before the kind of a silent link
 	leadKept      = 10 * time.Second        // so long after it
-	verdictFirst  = time.Minute             // a kind that lost a race is tried again after this
-	verdictKept   = 10 * time.Minute        // a kind that was tried alone and failed, or went silent
+	verdictFirst  = time.Minute             // a kind that lost a race, or went silent once, is tried again after this
+	verdictKept   = 10 * time.Minute        // a kind that was tried alone and failed, or went silent twice
 	silenceLimit  = 1500 * time.Millisecond // a link whose packets nobody answers for so long is suspect
 	silenceTick   = 250 * time.Millisecond
 	drainLinger   = 2 * time.Second // a drained link stays open so long after its last answer

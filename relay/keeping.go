@@ -49,6 +49,7 @@ type keeping struct {
 	bad map[Kind]time.Time // kinds that are not trusted before that time
 
 	forgotten time.Time // when the gateway said last, over the first kind, that it was started again
+	rescued   time.Time // when another kind last took the place of a silent link
 
 	silence silence // of current
 
@@ -165,6 +166,9 @@ func (s *keeping) onDialed(d dialed) {
 		d.purpose = toConnect // the silence was not the road's fault
 	}
 	s.judge(d.purpose, d.conn.Kind(), now)
+	if d.purpose == toRescue {
+		s.rescued = now
+	}
 	s.next.Stop() // a drain that was asked for was of the links before
 	old := s.current
 	s.dismiss()
@@ -214,8 +218,11 @@ func (s *keeping) judge(why purpose, works Kind, now time.Time) {
 			return
 		}
 		kept := verdictKept
-		if why == toConnect || why == toReplace {
+		switch {
+		case why == toConnect || why == toReplace:
 			kept = verdictFirst // a lost packet loses a race too
+		case why == toRescue && now.Sub(s.rescued) > verdictKept:
+			kept = verdictFirst // it may have been the gateway that was away
 		}
 		if until := now.Add(kept); until.After(s.bad[d.Kind()]) {
 			s.bad[d.Kind()] = until
@@ -230,7 +237,7 @@ func (s *keeping) planProbe(now time.Time) {
 		return
 	}
 	wait := s.bad[s.config.Dialers[0].Kind()].Sub(now)
-	s.probe.Reset(max(wait, 0) + time.Duration(s.config.Rand()*float64(wait)/10))
+	s.probe.Reset(max(wait, 0) + time.Duration(s.config.Rand()*float64(wait)/2))
 }
 
 func (s *keeping) onEnded(e ended) {

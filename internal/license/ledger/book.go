@@ -16,17 +16,12 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/license"
-	"github.com/platen-scan/platen/proto/api"
 )
 
 // Config is what a Book is made of.
 type Config struct {
 	Records access.Records
 	Server  *identity.Identity // signs the marks
-	// Counted is called once for the pages of each record that is counted after Open, in
-	// the order of their places, whichever Book on these Records counted it. It must not
-	// call Report or Refresh. What was there at Open can be had from Scan. nil: nobody asks.
-	Counted func(place int64, receipts []api.Receipt)
 	// Whole asks each node for its pages from the first one on: a server whose ledger was lost
 	// gets it from the nodes, and two of which one stands in for the other have the same in the
 	// end. Else a node that comes from another ledger goes on where it is.
@@ -226,7 +221,6 @@ func (b *Book) catchUp(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading on in the ledger: %w", err)
 		}
-		b.tell(r)
 	}
 }
 
@@ -243,17 +237,6 @@ func (b *Book) read(ctx context.Context, place int64) (record, error) {
 		return record{}, fmt.Errorf("page %d: %w", place, err)
 	}
 	return r, nil
-}
-
-func (b *Book) tell(r record) {
-	if b.cfg.Counted == nil {
-		return
-	}
-	list := make([]api.Receipt, len(r.receipts))
-	for i := range r.receipts {
-		list[i] = r.receipts[i].wire()
-	}
-	b.cfg.Counted(r.place, list)
 }
 
 // Serve looks for what another Book has counted until ctx ends.

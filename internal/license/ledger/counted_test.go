@@ -11,7 +11,7 @@ import (
 
 func TestCounted(t *testing.T) {
 	records, m := accesstest.NewRecords(), pages(t, 30)
-	b, other := open(t, records, nil), open(t, records, nil)
+	b, other := open(t, records), open(t, records)
 	for _, part := range [][2]int64{{11, 15}, {16, 16}, {17, 25}} {
 		if _, err := m.report(t, other, m.batch(part[0], part[1])); err != nil {
 			t.Fatal(err)

@@ -72,7 +72,6 @@ func (b *Book) count(ctx context.Context, r run) error {
 		if err := b.take(record); err != nil {
 			return err
 		}
-		b.tell(record)
 	}
 }
 

@@ -29,30 +29,6 @@ func (b *Book) Usage(q Query) []api.UsageRow {
 	return b.usage.rows(q)
 }
 
-// Used is how many pages of an item were committed in the days from the one of from up to
-// that before the one of until.
-func (b *Book) Used(item string, from, until time.Time) (pages int64) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	u := &b.usage
-	number, ok := u.texts.numbers[item]
-	if !ok {
-		return 0
-	}
-	first, end := dayOf(from.UnixMilli()), dayOf(until.UnixMilli())
-	for day, cells := range u.days {
-		if day < first || day >= end {
-			continue
-		}
-		for of, c := range cells {
-			if of.item == number {
-				pages += c.pages
-			}
-		}
-	}
-	return pages
-}
-
 const (
 	dayMillis   = 24 * 60 * 60 * 1000
 	sliceMillis = 3 * 60 * 1000

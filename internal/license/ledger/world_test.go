@@ -108,9 +108,9 @@ func (m *meterOf) report(t testing.TB, b *Book, batch api.ReceiptBatch) (api.Rec
 	return mark, err
 }
 
-func open(t testing.TB, r access.Records, counted func(int64, []api.Receipt)) *Book {
+func open(t testing.TB, r access.Records) *Book {
 	t.Helper()
-	b, err := Open(t.Context(), Config{Records: r, Server: newIdentity(t), Counted: counted})
+	b, err := Open(t.Context(), Config{Records: r, Server: newIdentity(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

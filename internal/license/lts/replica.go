@@ -20,11 +20,11 @@ import (
 // copied are the beginnings of the keys of what a standby has of its main server. The pages
 // of nodes go before the pool that they are of: a pool that is ahead of its nodes is
 // brought to an end by whoever uses it, a node ahead of its pool waits for one.
-var copied = []string{"license.item.", "license.project.", "license.seat.", pagesPrefix, "license.pool.", "license.peak.", peerPrefix, "alerts."}
+var copied = []string{"license.item.", "license.project.", "license.seat.", pagesPrefix, "license.pool.", peerPrefix, "alerts."}
 
 // handedOut are those which a standby changes while it stands in, and tells its main
 // server. That one makes its pools itself of what nodes have.
-var handedOut = []string{"license.seat.", pagesPrefix, "license.peak.", peerPrefix, "alerts.event."}
+var handedOut = []string{"license.seat.", pagesPrefix, peerPrefix, "alerts.event."}
 
 const pagesPrefix = "license.pages."
 

@@ -15,7 +15,6 @@
 //	license.seat.<id>.<number>            who holds the seat
 //	license.pool.<id>.<period>            pages of the period: counted and with nodes
 //	license.pages.<id>.<period>.<node>    blocks of the node
-//	license.peak.<id>.<day>               most clients at the same time
 //
 // A seat's number is found by its holder's hash, and the next ones tried if it is taken.
 // So two servers that look for the same holder meet at the same records.

@@ -17,7 +17,6 @@ const (
 	seatPrefix    = "license.seat."
 	poolPrefix    = "license.pool."
 	pagesPrefix   = "license.pages."
-	peakPrefix    = "license.peak."
 )
 
 // tries is how often a change begins again because another server was quicker. Each time

@@ -149,13 +149,8 @@ func (s *Server) claim(ctx context.Context, t *table, k license.Key, want seat, 
 // seated notes what was stored.
 func (s *Server) seated(ctx context.Context, t *table, k license.Key, got seat) {
 	t.set(got)
-	now := s.cfg.Clock()
-	used := t.count(now)
 	if got.Since.Equal(got.Seen) {
-		s.used(ctx, k, used)
-	}
-	if k.Kind == license.Concurrent {
-		s.notePeak(ctx, k.ID, used, now)
+		s.used(ctx, k, t.count(s.cfg.Clock()))
 	}
 }
 

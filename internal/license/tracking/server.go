@@ -52,8 +52,7 @@ type Server struct {
 	kept  atomic.Pointer[catalog]
 
 	mu     sync.Mutex
-	tables map[string]*table // by item
-	peaks  map[string]*peak
+	tables map[string]*table    // by item
 	swept  map[string]time.Time // when pages were looked for, by pool
 }
 
@@ -70,7 +69,7 @@ func New(cfg Config) *Server {
 	if cfg.OnUse == nil {
 		cfg.OnUse = func(license.Key, int64, int64) {}
 	}
-	return &Server{cfg: cfg, tables: map[string]*table{}, peaks: map[string]*peak{}, swept: map[string]time.Time{}}
+	return &Server{cfg: cfg, tables: map[string]*table{}, swept: map[string]time.Time{}}
 }
 
 // Pin implements license.Tracking.

@@ -1,9 +1,7 @@
 package discovery
 
 import (
-	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,34 +55,6 @@ func ParseText(text []string) map[string]string {
 		}, strings.ToValidUTF8(value, ""))
 	}
 	return pairs
-}
-
-// FormatText makes the strings of a TXT record: TextVersion first (RFC 6763, section
-// 6.7), the others in order of their keys.
-func FormatText(pairs map[string]string) ([]string, error) {
-	var text []string
-	size := 0
-	for key, value := range pairs {
-		if key == "" || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' || c == '=' }) {
-			return nil, errors.New("a key of a TXT record is not of printable ASCII")
-		}
-		s := key + "=" + value
-		if size += len(s) + 1; len(s) > 255 || size > MaxText {
-			return nil, errors.New("a TXT record is too long")
-		}
-		text = append(text, s)
-	}
-	slices.SortFunc(text, func(a, b string) int {
-		aFirst, bFirst := strings.HasPrefix(a, TextVersion+"="), strings.HasPrefix(b, TextVersion+"=")
-		switch {
-		case aFirst && !bFirst:
-			return -1
-		case bFirst && !aFirst:
-			return 1
-		}
-		return strings.Compare(a, b)
-	})
-	return text, nil
 }
 
 // Unescape undoes what is done in the text form of DNS to bytes of labels and strings that

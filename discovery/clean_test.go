@@ -43,26 +43,6 @@ func TestParseText(t *testing.T) {
 	}
 }
 
-func TestFormatText(t *testing.T) {
-	pairs := map[string]string{"api": "1", "txtvers": "1", "id": "k7=x", "tag": ""}
-	got, err := FormatText(pairs)
-	if want := []string{"txtvers=1", "api=1", "id=k7=x", "tag="}; err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("FormatText(%v) = %q, %v, want %q", pairs, got, err, want)
-	}
-	for _, bad := range []map[string]string{{"": "x"}, {"a=b": "x"}, {"ü": "x"}, {"a": strings.Repeat("x", 254)}} {
-		if got, err := FormatText(bad); err == nil {
-			t.Errorf("FormatText(%v) = %q, want an error", bad, got)
-		}
-	}
-	long := map[string]string{}
-	for _, c := range "abcdef" {
-		long[string(c)] = strings.Repeat("x", 250)
-	}
-	if _, err := FormatText(long); err == nil {
-		t.Error("FormatText took more than MaxText")
-	}
-}
-
 func TestUsable(t *testing.T) {
 	for a, want := range map[string]bool{
 		"192.0.2.1": true, "fe80::1": true, "fe80::1%eth0": true, "169.254.1.1": true, "2001:db8::1": true,
@@ -112,13 +92,6 @@ func FuzzText(f *testing.F) {
 		}
 		if size > MaxText {
 			t.Errorf("%d bytes", size)
-		}
-		text, err := FormatText(pairs)
-		if err != nil {
-			return // a value longer than a string can be
-		}
-		if again := ParseText(text); !reflect.DeepEqual(again, pairs) {
-			t.Errorf("ParseText(FormatText(%q)) = %q", pairs, again)
 		}
 		name := Clean(all)
 		if len(name) > MaxName || !utf8.ValidString(name) || Clean(name) != name {

@@ -209,9 +209,6 @@ func (n *Node) Name() string { return n.name }
 // are answered. Looking for devices goes on after that.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
-// Guard judges the node's requests.
-func (n *Node) Guard() *access.Guard { return n.guard }
-
 // Summary is how many scanners were found and how many jobs have not ended but for
 // those that wait for their owners.
 func (n *Node) Summary() (scanners, queue int) {

@@ -236,9 +236,6 @@ func TestExtraRoutes(t *testing.T) {
 			t.Errorf("extra route with token %q: status %d, want %d", token, got, want)
 		}
 	}
-	if g.node.Guard() != g.node.guard {
-		t.Error("Guard is not the node's")
-	}
 	if scanners, queue := g.node.Summary(); scanners != 0 || queue != 0 {
 		t.Errorf("Summary = %d, %d, want nothing", scanners, queue)
 	}

@@ -26,12 +26,6 @@ func Handler() http.Handler {
 	return serve(files)
 }
 
-// Built reports whether this binary holds the app.
-func Built() bool {
-	_, err := fs.Stat(built, "app/dist/"+index)
-	return err == nil
-}
-
 const (
 	index    = "index.html"
 	assets   = "assets/" // names hold a hash of their content

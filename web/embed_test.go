@@ -101,7 +101,7 @@ func TestServeWithoutApp(t *testing.T) {
 
 func TestHandlerServesWhatIsEmbedded(t *testing.T) {
 	want := http.StatusServiceUnavailable
-	if Built() {
+	if isFile(built, "app/dist/"+index) {
 		want = http.StatusOK
 	}
 	if res := get(t, Handler(), http.MethodGet, "/", ""); res.StatusCode != want {

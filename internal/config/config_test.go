@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -42,13 +43,32 @@ func TestDefault(t *testing.T) {
 	}
 }
 
-func TestSample(t *testing.T) {
-	var want bytes.Buffer
-	if err := WriteSample(&want); err != nil {
-		t.Fatal(err)
+// sampleText is a file that sets nothing and explains every key.
+func sampleText() string {
+	text := "; Platen's configuration. What is not set has the value that is shown.\n" +
+		"; A variable of the environment overrides its key. `platen check` reports every fault.\n"
+	section := ""
+	for _, k := range Keys() {
+		if k.Section != section {
+			section = k.Section
+			text += fmt.Sprintf("\n[%s]\n", section)
+		}
+		text += "\n; " + k.Meaning + ".\n"
+		if k.Unit != "" {
+			text += "; Value: " + k.Unit + ". "
+		} else {
+			text += "; "
+		}
+		text += "Variable: " + k.Env + "\n"
+		text += fmt.Sprintf(";%s=%s\n", k.Key, k.Default)
 	}
+	return text
+}
+
+func TestSample(t *testing.T) {
+	want := sampleText()
 	if *update {
-		if err := os.WriteFile(sample, want.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(sample, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,8 +76,8 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is not as WriteSample writes it; run go test -update", sample)
+	if string(got) != want {
+		t.Errorf("%s does not explain the keys as they are; run go test ./internal/config -update", sample)
 	}
 	if c, err := Load(sample, nil); err != nil || !reflect.DeepEqual(c, Default()) {
 		t.Errorf("the sample loads as %+v, %v; want the defaults", c, err)
@@ -292,19 +312,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	}
 }
 
-func TestPaths(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	p := PathsIn(dir)
-	for range 2 {
-		if err := p.Make(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"storage", "spool", "log", "keys"} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o700 {
-			t.Errorf("%s: %v, %v, want a folder for nobody but us", name, info, err)
-		}
-	}
+func TestDefaultDir(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", "/data")
 	if got, err := DefaultDir("node"); err != nil || got != filepath.Join("/data", "platen", "node") {
 		t.Errorf("DefaultDir = %s, %v", got, err)

@@ -12,21 +12,9 @@ import (
 	"unicode"
 )
 
-// Edit changes keys in a platen.ini. Comments, order and everything else stay as they
-// are. values are by Name; "" puts the default back. Nothing is written if the result
-// would have faults, which are the error then.
-func Edit(path string, env []string, values map[string]string) error {
-	f, err := Read(path, env)
-	if err != nil {
-		return err
-	}
-	if f, err = f.With(values); err != nil {
-		return err
-	}
-	return f.Write()
-}
-
-// With is the file after changes, as Edit makes them; nothing is written.
+// With is the file after keys were changed; nothing is written. Comments, order and
+// everything else stay as they are. values are by Name; "" puts the default back. A
+// result that would have faults is refused with them.
 func (f *File) With(values map[string]string) (*File, error) {
 	var faults Faults
 	lines := splitLines(f.text)

@@ -10,6 +10,17 @@ import (
 	"testing"
 )
 
+func edit(path string, values map[string]string) error {
+	f, err := Read(path, nil)
+	if err != nil {
+		return err
+	}
+	if f, err = f.With(values); err != nil {
+		return err
+	}
+	return f.Write()
+}
+
 func TestEditKeepsEverythingElse(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -32,7 +43,7 @@ func TestEditKeepsEverythingElse(t *testing.T) {
 		if err := os.WriteFile(path, []byte(tt.before), 0o640); err != nil {
 			t.Fatal(err)
 		}
-		if err := Edit(path, nil, tt.values); err != nil {
+		if err := edit(path, tt.values); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		if got, _ := os.ReadFile(path); string(got) != tt.after {
@@ -63,10 +74,10 @@ func TestEditRefuses(t *testing.T) {
 		if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := Edit(path, nil, tt.values)
+		err := edit(path, tt.values)
 		var faults Faults
 		if errors.As(err, &faults); err == nil || len(faults) != tt.faults {
-			t.Errorf("%s: Edit = %v, want %d faults", tt.name, err, tt.faults)
+			t.Errorf("%s: With and Write = %v, want %d faults", tt.name, err, tt.faults)
 		}
 		if got, _ := os.ReadFile(path); string(got) != tt.before {
 			t.Errorf("%s: the file became %q", tt.name, got)
@@ -97,7 +108,7 @@ func TestWriteSeesOthers(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Edit(link, nil, map[string]string{"[node] Name": "z"}); err != nil {
+	if err := edit(link, map[string]string{"[node] Name": "z"}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
@@ -155,7 +166,7 @@ func TestEditEveryKey(t *testing.T) {
 		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := Edit(path, nil, values); err != nil {
+		if err := edit(path, values); err != nil {
 			t.Fatal(err)
 		}
 		f, err := Read(path, nil)
@@ -178,7 +189,7 @@ func TestEditEveryKey(t *testing.T) {
 				t.Errorf("setting %+v", s)
 			}
 		}
-		if err := Edit(path, nil, back); err != nil {
+		if err := edit(path, back); err != nil {
 			t.Fatal(err)
 		}
 		if c, err := Load(path, nil); err != nil || !reflect.DeepEqual(c, Default()) {

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"io"
 	"reflect"
 	"strings"
 )
@@ -63,29 +61,4 @@ const variablePrefix = "PLATEN_"
 
 func variable(section, key string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(section+"_"+key, "-", "_"))
-}
-
-// WriteSample writes a file that sets nothing and explains every key.
-func WriteSample(w io.Writer) error {
-	text := "; Platen's configuration. What is not set has the value that is shown.\n" +
-		"; A variable of the environment overrides its key. `platen check` reports every fault.\n"
-	section := ""
-	for _, k := range Keys() {
-		if k.Section != section {
-			section = k.Section
-			text += fmt.Sprintf("\n[%s]\n", section)
-		}
-		text += "\n; " + k.Meaning + ".\n"
-		if k.Unit != "" {
-			text += "; Value: " + k.Unit + ". "
-		} else {
-			text += "; "
-		}
-		text += "Variable: " + k.Env + "\n"
-		text += fmt.Sprintf(";%s=%s\n", k.Key, k.Default)
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		return fmt.Errorf("writing a sample configuration: %w", err)
-	}
-	return nil
 }

@@ -20,16 +20,6 @@ func PathsIn(dir string) Paths {
 	return Paths{Storage: in("storage"), Spool: in("spool"), Log: in("log"), Keys: in("keys")}
 }
 
-// Make creates the folders that are missing, for nobody but us.
-func (p Paths) Make() error {
-	for _, dir := range []string{p.Storage, p.Spool, p.Log, p.Keys} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the data folder: %w", err)
-		}
-	}
-	return nil
-}
-
 // DefaultDir is the data folder of the user who runs the program, one for each role:
 // "node", "gateway". It is where the XDG base directory specification puts data.
 func DefaultDir(role string) (string, error) {

@@ -27,7 +27,6 @@ type Config struct {
 	Scanners     func() int                    // that are there now
 	JobsWaiting  func() int                    // that have not begun
 	Nodes        func() map[scan.NodeState]int // by state
-	Sessions     func() int                    // that have not ended
 	AuditRecords func() uint64                 // written since the log was begun
 }
 
@@ -52,7 +51,6 @@ var (
 	scanners  = desc("scanners", "Scanners that are there.")
 	waiting   = desc("jobs_waiting", "Jobs that have not begun.")
 	nodes     = desc("nodes", "Nodes by state.", "state")
-	sessions  = desc("sessions", "Sessions that have not ended.")
 	records   = desc("audit_records_total", "Records of the audit log.")
 )
 
@@ -65,7 +63,7 @@ type collector struct{ Config }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, expiry, scanners, waiting, nodes, sessions, records} {
+	for _, d := range []*prometheus.Desc{buildInfo, expiry, scanners, waiting, nodes, records} {
 		to <- d
 	}
 }
@@ -88,7 +86,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			gauge(expiry, float64(item.NotAfter.Unix()), string(item.Name), string(item.Source), host)
 		}
 	}
-	for d, count := range map[*prometheus.Desc]func() int{scanners: c.Scanners, waiting: c.JobsWaiting, sessions: c.Sessions} {
+	for d, count := range map[*prometheus.Desc]func() int{scanners: c.Scanners, waiting: c.JobsWaiting} {
 		if count != nil {
 			gauge(d, float64(count()))
 		}

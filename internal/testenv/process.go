@@ -2,7 +2,6 @@ package testenv
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -132,9 +131,4 @@ func Root() string {
 		dir = filepath.Dir(dir)
 	}
 	panic("testenv: not inside the project")
-}
-
-// Platen prepares a run of the built program.
-func Platen(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, filepath.Join(Root(), "bin", "platen"), args...)
 }

@@ -71,21 +71,21 @@ func failed(why scan.Reason, pages int) *ending {
 		if pages > 0 {
 			return &ending{state: completed.state, reasons: completed.reasons, status: completed.status, feeder: escl.FeederEmpty}
 		}
-		return aborted(http.StatusNotFound, escl.FeederEmpty, notReady, "DeviceFeederEmptyException", "The feeder is empty.")
+		return aborted(http.StatusNotFound, escl.FeederEmpty, notReady, escl.DeviceFeederEmpty, "The feeder is empty.")
 	case scan.ReasonJam:
-		return aborted(http.StatusConflict, escl.FeederJam, notReady, "DevicePaperJamException", "Paper is stuck in the feeder.")
+		return aborted(http.StatusConflict, escl.FeederJam, notReady, escl.DevicePaperJam, "Paper is stuck in the feeder.")
 	case scan.ReasonCoverOpen:
-		return aborted(http.StatusConflict, escl.FeederOpen, notReady, "DeviceCoverOpenException", "A cover is open.")
+		return aborted(http.StatusConflict, escl.FeederOpen, notReady, escl.DeviceCoverOpen, "A cover is open.")
 	case scan.ReasonOffline:
-		return aborted(http.StatusInternalServerError, "", notReady, "DeviceOfflineException", "The scanner does not answer. Check that it is switched on.")
+		return aborted(http.StatusInternalServerError, "", notReady, escl.DeviceOffline, "The scanner does not answer. Check that it is switched on.")
 	case scan.ReasonBusyOther:
-		return aborted(http.StatusInternalServerError, "", notReady, "DeviceBusyException", "Another program uses the scanner.")
+		return aborted(http.StatusInternalServerError, "", notReady, escl.DeviceBusy, "Another program uses the scanner.")
 	case scan.ReasonUnsupported:
-		return aborted(http.StatusInternalServerError, "", "UnsupportedAttributesOrValues", "DeviceException", "The scanner refused these settings.")
+		return aborted(http.StatusInternalServerError, "", "UnsupportedAttributesOrValues", escl.DeviceError, "The scanner refused these settings.")
 	case scan.ReasonDiskLow, scan.ReasonStorageFailed:
-		return aborted(http.StatusInternalServerError, "", bySystem, "DeviceException", "The computer with the scanner cannot store another page.")
+		return aborted(http.StatusInternalServerError, "", bySystem, escl.DeviceError, "The computer with the scanner cannot store another page.")
 	case scan.ReasonInterrupted:
-		return aborted(http.StatusInternalServerError, "", bySystem, "DeviceException", "The computer with the scanner was restarted.")
+		return aborted(http.StatusInternalServerError, "", bySystem, escl.DeviceError, "The computer with the scanner was restarted.")
 	}
-	return aborted(http.StatusInternalServerError, "", bySystem, "DeviceException", "The scanner or its driver failed.")
+	return aborted(http.StatusInternalServerError, "", bySystem, escl.DeviceError, "The scanner or its driver failed.")
 }

@@ -45,16 +45,6 @@ var names = map[gozxing.BarcodeFormat]api.BarcodeFormat{
 	gozxing.BarcodeFormat_CODABAR:     api.BarcodeFormatCodabar,
 }
 
-// Known reports whether codes of the format can be read.
-func Known(f api.BarcodeFormat) bool {
-	for _, name := range names {
-		if f == name {
-			return true
-		}
-	}
-	return false
-}
-
 // Read finds the codes of one format, or of all for "", from top to bottom.
 func Read(m *image.Gray, only api.BarcodeFormat) []Code {
 	if m.Rect.Dx() < minSide || m.Rect.Dy() < minSide {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/platen-scan/platen/node/imaging"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -63,15 +64,9 @@ type PageInfo struct {
 	Format     scan.Format    `json:"format"` // what the worker encodes; filled in by it
 }
 
-// Stride is the bytes of one row.
-func (p PageInfo) Stride() int {
-	switch {
-	case p.Mode == scan.ModeColor:
-		return p.Width * 3 * p.Depth / 8
-	case p.Depth == 1:
-		return (p.Width + 7) / 8
-	}
-	return p.Width * p.Depth / 8
+// Image is the layout of the page's rows.
+func (p PageInfo) Image() imaging.Image {
+	return imaging.Image{Mode: p.Mode, Depth: p.Depth, Width: p.Width, Height: p.Height, Resolution: p.Resolution}
 }
 
 // Stop is a device that cannot go on until something outside changes.

@@ -159,18 +159,18 @@ func (d *fakeDevice) NextPage(context.Context) (driver.PageInfo, error) {
 
 // size is how many bytes the present page really has.
 func (d *fakeDevice) size() int {
-	announced := d.info.Stride() * d.info.Height
+	announced := d.info.Image().Stride() * d.info.Height
 	switch d.name {
 	case "short":
-		return announced - d.info.Stride()
+		return announced - d.info.Image().Stride()
 	case "part-of-a-row":
 		return announced - 1
 	case "long":
-		return announced + d.info.Stride()
+		return announced + d.info.Image().Stride()
 	case "empty":
 		return 0
 	case "unknown-height":
-		return 777 * d.info.Stride()
+		return 777 * d.info.Image().Stride()
 	}
 	return announced
 }

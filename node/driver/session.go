@@ -205,7 +205,7 @@ func (s *Session) page(ctx context.Context, info PageInfo, settings scan.Setting
 	if info.Depth != 8 || !info.Format.Master() {
 		info.Format = scan.FormatPNG // the device had the last word on the depth
 	}
-	img := imaging.Image{Mode: info.Mode, Depth: info.Depth, Width: info.Width, Height: info.Height, Resolution: info.Resolution}
+	img := info.Image()
 	if err := img.Validate(); err != nil {
 		return &Stop{Reason: scan.ReasonUnsupported, Detail: err.Error()}
 	}

@@ -52,18 +52,6 @@ func FuzzStatus(f *testing.F) {
 	roundTrip(f, ParseStatus, (*Status).XML)
 }
 
-func FuzzImageInfo(f *testing.F) {
-	f.Add((&ImageInfo{JobURI: "/eSCL/ScanJobs/b", JobUUID: "b", Width: 2480, Height: 3508, BytesPerLine: 7440}).XML())
-	f.Add([]byte(`<ScanImageInfo/>`))
-	roundTrip(f, ParseImageInfo, (*ImageInfo).XML)
-}
-
-func FuzzBufferInfo(f *testing.F) {
-	f.Add((&BufferInfo{Settings: *everything(), Width: 2480, Height: 3508, BytesPerLine: 7440}).XML())
-	f.Add([]byte(`<ScanBufferInfo/>`))
-	roundTrip(f, ParseBufferInfo, (*BufferInfo).XML)
-}
-
 // Whatever a scanner is called, its documents can be read.
 func FuzzWords(f *testing.F) {
 	f.Add("Acme <9>", "x\x00\xff", "a&b\r\n\t c")

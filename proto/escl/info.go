@@ -16,25 +16,6 @@ func (i *ImageInfo) XML() []byte {
 	})
 }
 
-// ParseImageInfo reads the document ScanImageInfo.
-func ParseImageInfo(b []byte) (*ImageInfo, error) {
-	r, root, err := read(b, MaxDocument, "ScanImageInfo")
-	if err != nil {
-		return nil, err
-	}
-	i := &ImageInfo{
-		JobURI:       root.child("JobUri").word(),
-		JobUUID:      bareUUID(root.child("JobUuid").word()),
-		Width:        r.size(root, "ActualWidth"),
-		Height:       r.size(root, "ActualHeight"),
-		BytesPerLine: r.size(root, "ActualBytesPerLine"),
-	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	return i, nil
-}
-
 // XML is the document ScanBufferInfo.
 func (i *BufferInfo) XML() []byte {
 	return document("scan:ScanBufferInfo", func(w *writer) {
@@ -43,24 +24,6 @@ func (i *BufferInfo) XML() []byte {
 		w.number("scan:ImageHeight", i.Height)
 		w.number("scan:BytesPerLine", i.BytesPerLine)
 	})
-}
-
-// ParseBufferInfo reads the document ScanBufferInfo.
-func ParseBufferInfo(b []byte) (*BufferInfo, error) {
-	r, root, err := read(b, MaxDocument, "ScanBufferInfo")
-	if err != nil {
-		return nil, err
-	}
-	i := &BufferInfo{
-		Settings:     r.settings(root.child("ScanSettings")),
-		Width:        r.size(root, "ImageWidth"),
-		Height:       r.size(root, "ImageHeight"),
-		BytesPerLine: r.size(root, "BytesPerLine"),
-	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	return i, nil
 }
 
 // XML is what NAPS2 reads after a failed scan: an exception of its own, in no namespace.

@@ -109,8 +109,8 @@ func pages(t testing.TB, d driver.Device, s scan.Settings) (infos []driver.PageI
 				t.Fatal(err)
 			}
 		}
-		if b.Len() != info.Stride()*info.Height {
-			t.Fatalf("page %d has %d bytes, want %d rows of %d", len(infos)+1, b.Len(), info.Height, info.Stride())
+		if b.Len() != info.Image().Stride()*info.Height {
+			t.Fatalf("page %d has %d bytes, want %d rows of %d", len(infos)+1, b.Len(), info.Height, info.Image().Stride())
 		}
 		infos, pixels = append(infos, info), append(pixels, b.Bytes())
 	}
@@ -275,8 +275,8 @@ func TestDamaged(t *testing.T) {
 			if err != nil {
 				break
 			}
-			if n, _ := io.Copy(io.Discard, rows{d}); n > int64(info.Stride()*info.Height) {
-				t.Fatalf("a page of %d bytes gave %d", info.Stride()*info.Height, n)
+			if n, _ := io.Copy(io.Discard, rows{d}); n > int64(info.Image().Stride()*info.Height) {
+				t.Fatalf("a page of %d bytes gave %d", info.Image().Stride()*info.Height, n)
 			}
 		}
 	}

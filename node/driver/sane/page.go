@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/platen-scan/platen/node/driver"
-	"github.com/platen-scan/platen/node/imaging"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -19,7 +18,7 @@ func (d *device) newPage(p parameters) (driver.PageInfo, reader, error) {
 	info := driver.PageInfo{
 		Mode: modeOf(p), Depth: int(p.Depth), Width: int(p.PixelsPerLine), Height: max(int(p.Lines), 0), Resolution: d.resolution,
 	}
-	given := imaging.Image{Mode: info.Mode, Depth: info.Depth, Width: info.Width, Height: info.Height}
+	given := info.Image()
 	planes := p.Format == frameRed || p.Format == frameGreen || p.Format == frameBlue
 	if err := given.Validate(); err != nil || p.Format < frameGray || p.Format > frameBlue {
 		return info, nil, unsupported("a page of format %d with parameters %+v", p.Format, p)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,15 +95,7 @@ func (h *hub) supersedeLocked(page string) {
 
 // indexLocked is the position of the first entry whose seq is at least seq.
 func (h *hub) indexLocked(seq uint64) int {
-	i, _ := slices.BinarySearchFunc(h.ring, seq, func(n notice, s uint64) int {
-		switch {
-		case n.seq < s:
-			return -1
-		case n.seq > s:
-			return 1
-		}
-		return 0
-	})
+	i, _ := slices.BinarySearchFunc(h.ring, seq, func(n notice, s uint64) int { return cmp.Compare(n.seq, s) })
 	return i
 }
 
@@ -139,7 +132,7 @@ func (h *hub) position(id string) (uint64, error) {
 	epoch, number, ok := strings.Cut(id, ".")
 	seq, err := strconv.ParseUint(number, 10, 64)
 	if !ok || err != nil {
-		return 0, problem.New(problem.BadRequest, "Last-Event-ID is not the ID of an event").At("Last-Event-ID")
+		return 0, problem.New(problem.BadRequest, "It is not the ID of an event.").At("Last-Event-ID")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -225,8 +225,8 @@ func (n *Node) Summary() (scanners, queue int) {
 // Handler answers the HTTP API on one road, and Web's paths where there are pages.
 func (n *Node) Handler(road access.Road) http.Handler {
 	h := n.guard.Handler(road, n.routes(road), n.web)
-	if road == access.RoadLink || road == access.RoadESCL || road == access.RoadDirect {
-		return h // whoever is at the other end has deadlines of its own
+	if watched(road) {
+		return h
 	}
 	return withDeadline(h)
 }

@@ -9,9 +9,7 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 )
 
-// Deadlines of answers. On links and direct roads package relay watches the writes (relay.Progress),
-// inside of this process the listener behind the client does, and on the node's own
-// listeners this file.
+// Deadlines of answers on the node's own listeners.
 const (
 	answerTime = 3 * time.Minute  // for an answer that is no stream; a device may take its time to answer
 	stallTime  = 10 * time.Second // for a reader to take one piece of a stream
@@ -19,6 +17,12 @@ const (
 	fastPiece  = 512 << 10
 	fastEnough = time.Second / 2 // a piece that went so fast may be followed by a larger one
 )
+
+// watched reports whether somebody else has deadlines for a road: package relay for links
+// and direct roads (relay.Progress), the listener behind the client inside of this process.
+func watched(road access.Road) bool {
+	return road == access.RoadLink || road == access.RoadESCL || road == access.RoadDirect
+}
 
 // withDeadline gives every answer on a listener of the node a deadline, which streams
 // move on: a deadline stays with its connection and would hit the next answer.
@@ -47,10 +51,9 @@ type stream struct {
 }
 
 func newStream(w http.ResponseWriter, r *http.Request) *stream {
-	road := access.CallerOf(r.Context()).Road
 	return &stream{
 		ResponseWriter: w, control: http.NewResponseController(w),
-		watched: road == access.RoadLink || road == access.RoadESCL || road == access.RoadDirect, kernel: r.TLS == nil && r.ProtoMajor == 1,
+		watched: watched(access.CallerOf(r.Context()).Road), kernel: r.TLS == nil && r.ProtoMajor == 1,
 	}
 }
 

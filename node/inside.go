@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/platen-scan/platen/internal/access"
@@ -71,26 +70,14 @@ func (i *inside) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 // serve answers until the node ends. Then it breaks off what is under way, and returns
 // once the last handler has.
 func (i *inside) serve(ctx context.Context) {
-	var conns sync.WaitGroup
 	server := &http.Server{
 		Handler: i.node.Handler(access.RoadESCL), ReadHeaderTimeout: 2 * insideIdle, IdleTimeout: 2 * insideIdle,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(i.node.log.Handler(), slog.LevelDebug),
-		ConnState: func(_ net.Conn, s http.ConnState) {
-			switch s {
-			case http.StateNew:
-				conns.Add(1)
-			case http.StateClosed, http.StateHijacked:
-				conns.Done()
-			case http.StateActive, http.StateIdle:
-			}
-		},
 	}
-	if err := server.Serve(insideListener{ctx, i.conns}); ctx.Err() == nil {
+	if err := serveJoined(ctx, server, insideListener{ctx, i.conns}, nil); err != nil {
 		i.node.log.Error("serving inside of this process", "error", err)
 	}
-	server.Close() // now that no connection is new any more
-	conns.Wait()
 	i.pool.CloseIdleConnections()
 }
 

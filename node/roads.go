@@ -111,34 +111,16 @@ func (r *roads) serve(ctx context.Context) {
 
 // serveOn answers on one listener.
 func (r *roads) serveOn(ctx context.Context, l net.Listener) {
-	var conns, closing sync.WaitGroup
 	server := &http.Server{
 		Handler:           relay.Progress(r.node.Handler(access.RoadDirect), relay.StallLimit),
 		ReadHeaderTimeout: roadHeaderTime, MaxHeaderBytes: relay.MaxHeader,
 		ConnContext: r.begin,
 		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
-		ConnState: func(c net.Conn, s http.ConnState) {
-			switch s {
-			case http.StateNew:
-				conns.Add(1)
-			case http.StateClosed, http.StateHijacked:
-				r.over(c)
-				conns.Done()
-			case http.StateActive, http.StateIdle:
-			}
-		},
 	}
 	server.SetKeepAlivesEnabled(false) // one exchange each
-	closing.Go(func() {
-		<-ctx.Done()
-		server.Close()
-	})
-	if err := server.Serve(l); ctx.Err() == nil {
+	if err := serveJoined(ctx, server, l, r.over); err != nil {
 		r.log.Error("a direct road ended", "address", l.Addr().String(), "error", err)
 	}
-	closing.Wait()
-	server.Close() // now that no connection is new any more
-	conns.Wait()
 }
 
 type roadKey struct{}
@@ -164,7 +146,7 @@ func (r *roads) begin(ctx context.Context, c net.Conn) context.Context {
 		return ctx
 	}
 	ctx = context.WithValue(w.ctx, http.ServerContextKey, ctx.Value(http.ServerContextKey))
-	return relay.WithRoad(context.WithValue(ctx, roadKey{}, w), w.session)
+	return context.WithValue(ctx, roadKey{}, w)
 }
 
 // roadFor counts one more exchange of a session; ok is false if it is one too many. A

@@ -87,19 +87,7 @@ func writeEndpoint(data string, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(ownEndpoint(data), b)
-}
-
-// writePrivate replaces a file that only its owner may read.
-func writePrivate(name string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, name)
+	return identity.WriteSecret(ownEndpoint(data), b)
 }
 
 // connect finds the service that a command is for: the gateway that was named, else
@@ -212,5 +200,8 @@ func (s *session) keepPaired(e endpoint) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(s.pairedFile(), b)
+	if err := os.MkdirAll(s.keys(), 0o700); err != nil {
+		return err
+	}
+	return identity.WriteSecret(s.pairedFile(), b)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/platen-scan/platen/gateway"
 	"github.com/platen-scan/platen/gateway/state"
 	"github.com/platen-scan/platen/internal/config"
+	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/internal/version"
@@ -288,5 +289,5 @@ func resetKey(keys string) (key [32]byte, err error) {
 		return key, err
 	}
 	rand.Read(key[:])
-	return key, writePrivate(name, key[:])
+	return key, identity.WriteSecret(name, key[:])
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/platen-scan/platen/internal/durable"
 	"github.com/platen-scan/platen/internal/identity"
 )
 
@@ -66,7 +66,7 @@ func (l *Log) rotate() error {
 		err = l.sync(file)
 	}
 	if err == nil {
-		err = syncDir(l.Dir)
+		err = durable.SyncDir(l.Dir)
 	}
 	if err != nil {
 		return errors.Join(err, file.Close(), os.Remove(file.Name()))
@@ -179,15 +179,4 @@ func formerPins(id *identity.Identity) []string {
 		}
 	}
 	return pins
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // has no such call; its metadata is journaled
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

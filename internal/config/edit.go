@@ -6,10 +6,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/platen-scan/platen/internal/durable"
 )
 
 // With is the file after keys were changed; nothing is written. Comments, order and
@@ -191,36 +192,5 @@ func (f *File) write() error {
 			return fmt.Errorf("somebody else changed it at the same time")
 		}
 	}
-	dir := filepath.Dir(path)
-	passing, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(passing.Name()) // after a rename there is nothing to remove
-	_, err = passing.Write(f.text)
-	if err == nil {
-		err = passing.Chmod(mode)
-	}
-	if err == nil {
-		err = passing.Sync()
-	}
-	if closeErr := passing.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(passing.Name(), path)
-	}
-	if err == nil && runtime.GOOS != "windows" { // which has no such call
-		err = syncDir(dir)
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.Replace(path, f.text, mode)
 }

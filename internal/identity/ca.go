@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -140,7 +139,7 @@ func (c *CA) Leaf(hosts []string, now time.Time) (tls.Certificate, error) {
 	if f, err = c.makeLeaf(hosts, now); err != nil {
 		return tls.Certificate{}, fmt.Errorf("making a server certificate: %w", err)
 	}
-	if err := writeVia(path, f.pem, os.Rename); err != nil {
+	if err := WriteSecret(path, f.pem); err != nil {
 		return tls.Certificate{}, fmt.Errorf("storing the server certificate: %w", err)
 	}
 	return c.chain(f), nil

@@ -3,9 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/platen-scan/platen/internal/durable"
 )
 
 // pemFile is the content of a key file: a private key and, for the CA and its
@@ -112,7 +112,7 @@ func ReadSecret(path string, most int64) ([]byte, error) {
 
 // WriteSecret writes a file that nobody else can read. Its new content appears whole
 // or not at all, and outlasts a power failure.
-func WriteSecret(path string, content []byte) error { return writeVia(path, content, os.Rename) }
+func WriteSecret(path string, content []byte) error { return durable.Replace(path, content, 0o600) }
 
 // loadOrMake reads path, or writes what makeIt makes if there is no such file. The
 // file appears whole or not at all, and never replaces another.
@@ -127,54 +127,10 @@ func loadOrMake(path string, makeIt func() (*pemFile, error)) (*pemFile, error) 
 	if f, err = makeIt(); err != nil {
 		return nil, err
 	}
-	// A hard link fails if the name is taken: rename would replace the key that
-	// another process made in the meantime.
-	if err := writeVia(path, f.pem, os.Link); errors.Is(err, fs.ErrExist) {
-		return readKeyFile(path)
+	if err := durable.Create(path, f.pem, 0o600); errors.Is(err, fs.ErrExist) {
+		return readKeyFile(path) // another process made a key in the meantime
 	} else if err != nil {
 		return nil, err
 	}
 	return f, nil
-}
-
-// writeVia writes a file under a passing name, makes it durable and publishes it
-// under path with os.Link (never replaces) or os.Rename (replaces).
-func writeVia(path string, content []byte, publish func(old, new string) error) error {
-	suffix := make([]byte, 8)
-	rand.Read(suffix)
-	passing := path + ".new-" + hex.EncodeToString(suffix)
-	file, err := os.OpenFile(passing, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(passing) // after a rename there is nothing to remove
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", passing, err)
-	}
-	if err := publish(passing, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // has no such call; its metadata is journaled
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("making %s durable: %w", dir, err)
-	}
-	return nil
 }

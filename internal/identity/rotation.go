@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/platen-scan/platen/internal/durable"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -205,7 +206,7 @@ func (i *Identity) writeNext(next *ownKey) error {
 	if err != nil {
 		return err
 	}
-	return writeVia(filepath.Join(i.dir, nextFile), file.pem, os.Rename)
+	return WriteSecret(filepath.Join(i.dir, nextFile), file.pem)
 }
 
 // Change takes the next key in place of the present one: ErrNoNext if there is none.
@@ -236,14 +237,14 @@ func (i *Identity) writeChain(chain []Rotation) error {
 	if err != nil {
 		return err
 	}
-	return writeVia(filepath.Join(i.dir, chainFile), append(text, '\n'), os.Rename)
+	return WriteSecret(filepath.Join(i.dir, chainFile), append(text, '\n'))
 }
 
 func (i *Identity) rename() error {
 	if err := os.Rename(filepath.Join(i.dir, nextFile), filepath.Join(i.dir, keyFile)); err != nil {
 		return err
 	}
-	return syncDir(i.dir)
+	return durable.SyncDir(i.dir)
 }
 
 // Drop forgets the next key. It is silent where there is none.

@@ -2,8 +2,8 @@ package identity
 
 import (
 	"fmt"
-	"os"
 
+	"github.com/platen-scan/platen/internal/durable"
 	"github.com/platen-scan/platen/proto/scan"
 )
 
@@ -17,7 +17,7 @@ func MakeFile(path string) (*Identity, error) {
 	}
 	file, err := newPEMFile(i.Signer(), nil)
 	if err == nil {
-		err = writeVia(path, file.pem, os.Link)
+		err = durable.Create(path, file.pem, 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)

@@ -51,10 +51,8 @@ func (cmd *loginCmd) Run(s *session) error {
 func (s *session) awaitAllowed(c *client, g api.DeviceGrant) (api.Session, error) {
 	interval := time.Duration(max(g.Interval, 1)) * time.Second
 	for {
-		select {
-		case <-time.After(interval):
-		case <-s.ctx.Done():
-			return api.Session{}, s.ctx.Err()
+		if err := sleep(s.ctx, interval); err != nil {
+			return api.Session{}, err
 		}
 		got, err := api.Decode[api.Session](c.CreateSession(s.ctx, api.SessionRequest{DeviceCode: g.DeviceCode, Bearer: true}))
 		var p *problem.Error

@@ -16,11 +16,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/platen-scan/platen/discovery"
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/audit"
 	"github.com/platen-scan/platen/internal/certs"
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/internal/metrics"
 	"github.com/platen-scan/platen/internal/setup"
 	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
@@ -51,6 +53,20 @@ type base struct {
 	started   time.Time
 
 	cfg atomic.Pointer[config.Config] // in force
+}
+
+// service is what base needs of the node or gateway that stands on it.
+type service interface {
+	wanted(*config.Config) []port
+	// tell adds what only this service knows of itself.
+	tell(*setup.State)
+	measure(*metrics.Config)
+	// endpoint is how this machine's commands reach the service.
+	endpoint() endpoint
+	// announces is what the local network is told of the service now.
+	announces() []discovery.Record
+	// applied is told of a configuration that is in force.
+	applied(*config.Config)
 }
 
 // newBase opens what a service of the role stands on. It logs from the configured
@@ -134,6 +150,17 @@ func (b *base) close() {
 		if err := b.audit.Close(); err != nil {
 			b.log.Error("closing the audit log failed", "error", err)
 		}
+	}
+}
+
+// routes are those that the command adds to every end.
+func (b *base) routes(of service) func(*access.Guard) []access.Route {
+	return func(g *access.Guard) []access.Route {
+		b.guard = g
+		m := metrics.Config{Role: string(b.end.role), Certificates: b.certs.List, AuditRecords: b.audit.Records}
+		of.measure(&m)
+		list := append(b.setup.Routes(), setup.AuditRoutes(b.audit)...)
+		return append(append(list, b.certs.Routes()...), metrics.Routes(m)...)
 	}
 }
 

@@ -1,24 +1,10 @@
 package main
 
 import (
-	"net/http"
-
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/access/openid"
 	"github.com/platen-scan/platen/internal/access/passkey"
-	"github.com/platen-scan/platen/web"
-	"github.com/platen-scan/platen/web/landing"
 )
-
-// web is the app, and the certificate of the CA for those who are inside already.
-func (b *base) web() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", web.Handler())
-	files := landing.Files(landing.Config{Name: b.name, CA: b.ca.CertificatePEM()})
-	mux.Handle(landing.CertificatePath, files)
-	mux.Handle(landing.ProfilePath, files)
-	return mux
-}
 
 // providers are the ways to sign in beside those that every end has.
 func (b *base) providers() ([]access.Provider, error) {

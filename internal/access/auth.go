@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/subtle"
 	"errors"
 	"net"
@@ -98,13 +99,20 @@ func (g *Guard) plain(r *http.Request, road Road) bool {
 	return r.TLS == nil && !g.switches.Load().AllowPlainHTTP && (road == RoadLAN || road == RoadPublic || road == RoadSetup && !fromThisMachine(r))
 }
 
-func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
-	if h.PeerKey == nil {
-		return Caller{}, problem.NodeUnknown.Error()
+// peerKey is the key that a node has proven.
+func (h *handler) peerKey(ctx context.Context) (ed25519.PublicKey, error) {
+	if h.PeerKey != nil {
+		if key := h.PeerKey(ctx); key != nil {
+			return key, nil
+		}
 	}
-	key := h.PeerKey(ctx)
-	if key == nil {
-		return Caller{}, problem.NodeUnknown.Error()
+	return nil, problem.NodeUnknown.Error()
+}
+
+func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
+	key, err := h.peerKey(ctx)
+	if err != nil {
+		return Caller{}, err
 	}
 	return Caller{Subject: "node:" + identity.PinOf(key), Key: key}, nil
 }
@@ -112,11 +120,11 @@ func (h *handler) identifyNode(ctx context.Context) (Caller, error) {
 // identifyEnrolled is the node whose key the connection has proven, as a caller like any
 // other. No user, session or gateway has an ID with a colon, so none is taken for it.
 func (h *handler) identifyEnrolled(ctx context.Context) (Caller, error) {
-	if h.PeerKey == nil || h.PeerNode == nil {
-		return Caller{}, problem.NodeUnknown.Error()
+	key, err := h.peerKey(ctx)
+	if err != nil {
+		return Caller{}, err
 	}
-	key := h.PeerKey(ctx)
-	if key == nil {
+	if h.PeerNode == nil {
 		return Caller{}, problem.NodeUnknown.Error()
 	}
 	id, name, err := h.PeerNode(ctx, key)

@@ -65,16 +65,6 @@ func (o *Origins) Licensed(allows func(Origin) bool) {
 	o.drop()
 }
 
-// Any reports whether the configuration allows every web page there is.
-func (o *Origins) Any() bool {
-	if o == nil {
-		return false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.any
-}
-
 // Allows reports whether pages of the origin may ask. If Records cannot say, they may not.
 func (o *Origins) Allows(ctx context.Context, origin Origin) bool {
 	if o == nil || origin == (Origin{}) {

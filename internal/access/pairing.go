@@ -69,9 +69,9 @@ func (p pairing) describe(now time.Time) api.Pairing {
 	return api.Pairing{Id: p.ID, Role: p.Role, User: p.User, Label: p.Label, State: p.state(now), Check: p.Check, Expires: scan.At(p.Expires)}
 }
 
-// PairingURL is what a QR code holds. All that is secret stands in the fragment, which
+// pairingURL is what a QR code holds. All that is secret stands in the fragment, which
 // browsers do not send. base is as "https://192.168.1.5:18623"; caPin may be "".
-func PairingURL(base, secret, caPin string) string {
+func pairingURL(base, secret, caPin string) string {
 	url := base + "/#pair=" + secret
 	if caPin != "" {
 		url += "&ca=" + caPin
@@ -91,8 +91,8 @@ func CheckString(material []byte) string {
 }
 
 // NewPairing makes a code that signs one device in with the role, once, within two
-// minutes. The answer is the only one that ever holds code, secret and URL. A start
-// command calls it for the first device; for others there is POST /pairings.
+// minutes. The answer is the only one that ever holds code, secret and URL. It is what
+// POST /pairings does, for a caller in this process.
 func (g *Guard) NewPairing(ctx context.Context, role api.Role, label string) (api.Pairing, error) {
 	base := ""
 	if g.PairingBase != nil {
@@ -128,7 +128,7 @@ func (g *Guard) newPairing(ctx context.Context, p pairing, base string) (api.Pai
 	answer := p.describe(now)
 	answer.Code, answer.Secret = code, secret
 	if base != "" {
-		answer.Url = PairingURL(base, secret, g.CAPin)
+		answer.Url = pairingURL(base, secret, g.CAPin)
 	}
 	return answer, nil
 }
@@ -165,15 +165,6 @@ func (g *Guard) pairings(ctx context.Context) ([]pairing, error) {
 
 func openOnly(all []pairing, now time.Time) []pairing {
 	return slices.DeleteFunc(slices.Clone(all), func(p pairing) bool { return p.state(now) != api.PairingStateOpen })
-}
-
-// Pairing is the present state of a pairing, without its secrets; NotFound.
-func (g *Guard) Pairing(ctx context.Context, id string) (api.Pairing, error) {
-	p, _, err := g.readPairing(ctx, id)
-	if err != nil {
-		return api.Pairing{}, err
-	}
-	return p.describe(g.Now()), nil
 }
 
 func (g *Guard) readPairing(ctx context.Context, id string) (pairing, uint64, error) {

@@ -16,7 +16,6 @@ import (
 	"github.com/platen-scan/platen/proto/problem"
 )
 
-// newPairing makes one as a start command does.
 func (e *end) newPairing(t testing.TB, role api.Role) api.Pairing {
 	t.Helper()
 	p, err := e.guard.NewPairing(t.Context(), role, "test")

@@ -77,19 +77,14 @@ func (v *GrantVerifier) SetClock(timeToken string) error {
 	return nil
 }
 
-// Verify judges the grant that came with a request for the escaped path. Errors are
-// GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
-func (v *GrantVerifier) Verify(ctx context.Context, text, method, path string) (Grant, error) {
-	g, _, err := v.verify(ctx, text, method, path)
-	return g, err
-}
-
 // voucher is the gateway that gave a grant.
 type voucher struct {
 	key  string    // pin of its present key
 	time time.Time // what time it is there
 }
 
+// verify judges the grant that came with a request for the escaped path. Errors are
+// GrantInvalid, GrantExpired, OriginNotAllowed or Unavailable.
 func (v *GrantVerifier) verify(ctx context.Context, text, method, path string) (Grant, voucher, error) {
 	v.mu.Lock()
 	gateway, first := v.gateway, v.first

@@ -198,16 +198,6 @@ type Origins struct {
 	List []access.Origin
 }
 
-// Allows reports whether the origin is one of them, compared as a whole.
-func (o Origins) Allows(origin access.Origin) bool {
-	for _, one := range o.List {
-		if one == origin {
-			return true
-		}
-	}
-	return o.Any
-}
-
 // String is the value of the key.
 func (o Origins) String() string {
 	if o.Any {

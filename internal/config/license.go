@@ -20,8 +20,8 @@ type Server struct {
 
 func (s Server) String() string { return s.Address + "#" + s.Pin }
 
-// ParseServer reads host:port#pin.
-func ParseServer(text string) (Server, error) {
+// parseServer reads host:port#pin.
+func parseServer(text string) (Server, error) {
 	address, pin, ok := strings.Cut(text, "#")
 	if a, err := access.ParseAuthority(address, 0); !ok || err != nil || a.Port == 0 {
 		return Server{}, fmt.Errorf("%q is not host:port#pin: where the licence tracking server is, and its key", text)
@@ -47,7 +47,7 @@ var builtInVendor = license.BuiltInVendor
 func (l License) Tracking() []Server {
 	var list []Server
 	for _, text := range l.Servers {
-		if s, err := ParseServer(text); err == nil { // Load has judged it
+		if s, err := parseServer(text); err == nil { // Load has judged it
 			list = append(list, s)
 		}
 	}
@@ -61,7 +61,7 @@ func (l License) Terms() access.Terms {
 
 // StandsInFor is the server of Main; zero for the main one itself.
 func (t Tracking) StandsInFor() Server {
-	s, _ := ParseServer(t.Main) // Load has judged it
+	s, _ := parseServer(t.Main) // Load has judged it
 	return s
 }
 
@@ -93,7 +93,7 @@ func parseLicense(text, unit string) error {
 			return fmt.Errorf("%q is no pin: 43 letters, digits, hyphens and underscores", text)
 		}
 	case unitServer:
-		_, err := ParseServer(text)
+		_, err := parseServer(text)
 		return err
 	case unitHandshake:
 		if _, _, err := license.ParseHandshake(text); err != nil {

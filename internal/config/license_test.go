@@ -14,9 +14,9 @@ func TestServers(t *testing.T) {
 		"lts.example:18643":         {}, "lts.example#" + aPin: {}, "#" + aPin: {}, "lts.example:18643#": {}, "https://lts.example:18643#" + aPin: {},
 		"lts.example:18643#" + aPin + "A": {}, "lts.example:18643#" + strings.Repeat("A", 42) + "B": {},
 	} {
-		got, err := ParseServer(text)
+		got, err := parseServer(text)
 		if got != want || (err == nil) != (want != Server{}) {
-			t.Errorf("ParseServer(%q) = %+v, %v, want %+v", text, got, err, want)
+			t.Errorf("parseServer(%q) = %+v, %v, want %+v", text, got, err, want)
 		}
 		if err == nil && got.String() != text {
 			t.Errorf("%+v is written %q, want %q", got, got, text)

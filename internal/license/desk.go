@@ -134,7 +134,7 @@ func (d *Desk) find(ctx context.Context, w wish, vendors []string) (Key, Permit,
 		}
 		return d.leased(ctx, w, nil, vendors)
 	}
-	keys, faults := ParseAll(w.terms.ProductKey, vendors)
+	keys, faults := parseAll(w.terms.ProductKey, vendors)
 	if len(keys)+len(faults) == 0 {
 		return Key{}, Permit{}, problem.LicenseMissing.Error()
 	}

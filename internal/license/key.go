@@ -141,9 +141,9 @@ func Parse(text string, vendors []string) (Key, error) {
 	return k, nil
 }
 
-// ParseAll reads keys that are joined with semicolons. Each that is no good is a fault, which
+// parseAll reads keys that are joined with semicolons. Each that is no good is a fault, which
 // says which one it is, and the others count.
-func ParseAll(text string, vendors []string) (keys []Key, faults []error) {
+func parseAll(text string, vendors []string) (keys []Key, faults []error) {
 	parts := slices.DeleteFunc(strings.Split(text, ";"), func(part string) bool { return strings.TrimSpace(part) == "" })
 	for i, part := range parts {
 		k, err := Parse(part, vendors)

@@ -38,7 +38,7 @@ func (d *Desk) ownKeys() (keys []Key, faults []error) {
 	known := o.text == text && slices.Equal(o.vendors, vendors)
 	if !known {
 		o.text, o.vendors = text, slices.Clone(vendors)
-		o.keys, o.faults = ParseAll(text, vendors)
+		o.keys, o.faults = parseAll(text, vendors)
 	}
 	keys, faults = o.keys, o.faults
 	o.mu.Unlock()

@@ -257,7 +257,7 @@ func TestLimits(t *testing.T) {
 		{"too many bytes", func(i *Image) { i.Width, i.Height = 14000, 14000 }, ErrTooLarge},
 		{"negative height", func(i *Image) { i.Height = -1 }, ErrTooLarge},
 		{"negative resolution", func(i *Image) { i.Resolution = -1 }, ErrTooLarge},
-		{"too fine", func(i *Image) { i.Resolution = MaxResolution + 1 }, ErrTooLarge},
+		{"too fine", func(i *Image) { i.Resolution = maxResolution + 1 }, ErrTooLarge},
 		{"no mode", func(i *Image) { i.Mode = "" }, ErrUnsupported},
 		{"12 bits", func(i *Image) { i.Depth = 12 }, ErrUnsupported},
 		{"lineart of 8 bits", func(i *Image) { i.Mode, i.Depth = scan.ModeLineart, 8 }, ErrUnsupported},

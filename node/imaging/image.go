@@ -11,7 +11,7 @@ import (
 const (
 	MaxSide       = 65500   // pixels; also what JPEG files can hold in practice
 	MaxBytes      = 1 << 30 // raw bytes of a page
-	MaxResolution = 65535   // dots per inch; what a JFIF header can hold
+	maxResolution = 65535   // dots per inch; what a JFIF header can hold
 )
 
 // Errors of this package. They come wrapped with what was found.
@@ -62,8 +62,8 @@ func (i Image) Validate() error {
 	if int64(i.Stride())*int64(i.Height) > MaxBytes {
 		return fmt.Errorf("%w: %d rows of %d bytes, at most %d bytes", ErrTooLarge, i.Height, i.Stride(), MaxBytes)
 	}
-	if i.Resolution < 0 || i.Resolution > MaxResolution {
-		return fmt.Errorf("%w: %d dpi, at most %d", ErrTooLarge, i.Resolution, MaxResolution)
+	if i.Resolution < 0 || i.Resolution > maxResolution {
+		return fmt.Errorf("%w: %d dpi, at most %d", ErrTooLarge, i.Resolution, maxResolution)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (h *JPEGHeader) readJFIF(data []byte) {
 	case 1:
 		h.Resolution = int(density)
 	case 2: // dots per centimetre
-		h.Resolution = min(int(math.Round(density*scan.MMPerInch/10)), MaxResolution)
+		h.Resolution = min(int(math.Round(density*scan.MMPerInch/10)), maxResolution)
 	}
 }
 

@@ -133,7 +133,7 @@ func (p *PNGReader) readPHYS() error {
 		return err
 	}
 	dpi := math.Round(float64(binary.BigEndian.Uint32(b[:])) * inchMetres)
-	if b[8] == 1 && dpi <= MaxResolution {
+	if b[8] == 1 && dpi <= maxResolution {
 		p.img.Resolution = int(dpi)
 	}
 	return nil

@@ -12,9 +12,9 @@ const (
 // Size is how many bytes sealing makes of so many.
 func Size(plain int64) int64 { return plain + (plain/ChunkSize+1)*overhead }
 
-// FullChunks is how many bytes of sealed chunks can go out while nobody knows how many will
+// fullChunks is how many bytes of sealed chunks can go out while nobody knows how many will
 // follow on the plain ones that are there.
-func FullChunks(plain int64) int64 { return plain / ChunkSize * SealedChunk }
+func fullChunks(plain int64) int64 { return plain / ChunkSize * SealedChunk }
 
 // Needed is how many plain bytes there must be, unless they are all, before more than
 // beyond sealed bytes can go out.

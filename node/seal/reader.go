@@ -39,7 +39,7 @@ func (r *Reader) Size() int64 {
 	if r.whole {
 		return Size(r.plain)
 	}
-	return FullChunks(r.plain)
+	return fullChunks(r.plain)
 }
 
 // ReadAt reads as io.ReaderAt does, but not by several goroutines at a time.

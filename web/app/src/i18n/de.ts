@@ -104,7 +104,6 @@ export const de: Record<Key, string> = {
   'state.offline': 'Offline',
   'state.offline.since': 'Offline seit {time}',
 
-  'scan.sources.glass': 'Glas',
   'scan.preset.document': 'Dokument',
   'scan.preset.document.auto': 'Einzug oder Glas · PDF',
   'scan.preset.document.feeder': 'Einzug · PDF',
@@ -123,8 +122,6 @@ export const de: Record<Key, string> = {
   'scan.asking': 'Der Scanner wird gefragt, was er kann…',
   'scan.offline': 'Scanner offline seit {time}.',
   'scan.offline.text': 'Der Computer „{node}“ antwortet nicht, oder der Scanner ist aus. Einschalten oder einen anderen Scanner wählen.',
-  'scan.feeder-loaded': 'Papier im Einzug',
-  'scan.feeder-empty': 'Einzug ist leer',
 
   'settings.title': 'Einstellungen',
   'settings.scan': 'Scannen',
@@ -160,8 +157,6 @@ export const de: Record<Key, string> = {
   'settings.device': 'Einstellungen dieses Scanners',
   'settings.device.default': 'Wie der Scanner es hat',
   'settings.device.inactive': 'Gilt nur zusammen mit einer anderen Einstellung.',
-  'settings.yes': 'Ein',
-  'settings.no': 'Aus',
   'settings.range': '{min} bis {max}',
   'settings.adjusted.quality': 'Diese Quelle scannt mit {dpi} dpi. Die Qualität wurde darauf gesetzt.',
   'settings.adjusted.colour': 'Diese Quelle hat diese Farbe nicht. Gesetzt wurde {mode}.',

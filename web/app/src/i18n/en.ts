@@ -109,7 +109,6 @@ export const en = {
   'state.offline.since': 'Offline since {time}',
 
   // Scan
-  'scan.sources.glass': 'Glass',
   'scan.preset.document': 'Document',
   'scan.preset.document.auto': 'Feeder or glass · PDF',
   'scan.preset.document.feeder': 'Feeder · PDF',
@@ -128,8 +127,6 @@ export const en = {
   'scan.asking': 'Asking the scanner what it can do…',
   'scan.offline': 'Scanner offline since {time}.',
   'scan.offline.text': 'The computer “{node}” does not answer, or the scanner is switched off. Switch it on, or choose another scanner.',
-  'scan.feeder-loaded': 'Paper in feeder',
-  'scan.feeder-empty': 'Feeder is empty',
 
   // Settings
   'settings.title': 'Settings',
@@ -166,8 +163,6 @@ export const en = {
   'settings.device': 'Settings of this scanner',
   'settings.device.default': 'As the scanner has it',
   'settings.device.inactive': 'Counts only together with another setting.',
-  'settings.yes': 'On',
-  'settings.no': 'Off',
   'settings.range': '{min} to {max}',
   'settings.adjusted.quality': 'This source scans at {dpi} dpi. Quality was set to that.',
   'settings.adjusted.colour': 'This source has no such colour. It was set to {mode}.',

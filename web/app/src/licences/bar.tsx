@@ -3,7 +3,7 @@ import { counted, shareOf } from './state.js';
 import { t, type Key } from './words.js';
 
 /** "4,310 of 10,000 pages were used this month", and what is set aside. */
-export function usedText({ key, used }: LicenseItem): string {
+function usedText({ key, used }: LicenseItem): string {
   const { kind, period, quantity = 0 } = key;
   if (quantity === 0) return t(`used.free.${kind}` as Key, { count: used });
   return t(`used.${kind}${kind === 'page' && period ? `.${period}` : ''}` as Key, { used, quantity });

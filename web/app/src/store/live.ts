@@ -1,4 +1,4 @@
-import { ended, type ConnectionError, type Job, type JobFollower, type Page, type ProblemError } from '@platen/sdk';
+import { ended, ProblemError, type ConnectionError, type Job, type JobFollower, type Page } from '@platen/sdk';
 import { platen } from '../api.js';
 import { t } from '../i18n/index.js';
 import { device } from './memory.js';
@@ -41,7 +41,7 @@ export function followJob(id: string): void {
   const since = Date.now();
   live.set({ id, job: undefined, pages: [], since, stirred: since, up: true, downSince: undefined, error: undefined, failed: undefined, asked: undefined, ended: false });
   device.write(remembered, id);
-  const mine = platen.followJob(id, {
+  follower = platen.followJob(id, {
     onJob: (job) => {
       void learnJob(job);
       change(id, (l) => ({ ...l, job, stirred: Date.now(), asked: stillAsked(l, job) }));
@@ -55,31 +55,19 @@ export function followJob(id: string): void {
       change(id, (l) => ({ ...l, job, pages, ended: true, asked: undefined, up: true, downSince: undefined }));
     },
   });
-  follower = mine;
 }
 
-export function forgetJob(): void {
-  follower?.close();
-  follower = undefined;
-  device.forget(remembered);
-  live.set(undefined);
-}
-
-/** Takes up a job that was running when this browser was closed, or that runs in another one of the same user. */
+/** Takes up the job that was running when this browser was closed. */
 export async function findRunningJob(): Promise<void> {
-  if (live.get()) return;
+  const own = device.read<string>(remembered);
+  if (!own || live.get()) return;
   try {
-    const own = device.read<string>(remembered);
-    if (own) {
-      const job = await platen.job(own).catch(() => undefined);
-      if (job && !ended(job.state)) {
-        if (!live.get()) followJob(own);
-        return;
-      }
-      device.forget(remembered);
-    }
-  } catch {
-    // The screens say what is wrong with the connection.
+    const job = await platen.job(own);
+    if (ended(job.state)) device.forget(remembered);
+    else if (!live.get()) followJob(own);
+  } catch (error) {
+    // A lost connection says nothing of the job; the screens say what is wrong with it.
+    if (error instanceof ProblemError && error.code === 'not-found') device.forget(remembered);
   }
 }
 

@@ -36,7 +36,7 @@ export async function learnJob(job: Job): Promise<void> {
 }
 
 /** The origin of each job; undefined while one is not known. Jobs are read once. */
-export function useOrigins(jobs: readonly string[]): (Origin | undefined)[] {
+function useOrigins(jobs: readonly string[]): (Origin | undefined)[] {
   const map = useStore(known);
   const between = behindGateway();
   const missing = between ? jobs.filter((job) => !map.has(job)).join(' ') : '';

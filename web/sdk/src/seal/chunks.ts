@@ -2,7 +2,7 @@ import { SealError } from './error.js';
 
 export const chunkSize = 64 << 10;
 const overhead = 16;
-export const sealedChunk = chunkSize + overhead;
+const sealedChunk = chunkSize + overhead;
 
 /** How many plain bytes so many sealed ones hold. */
 export function plainSize(sealed: number): number {

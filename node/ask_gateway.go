@@ -25,8 +25,7 @@ const (
 func (u *uplink) ask(ctx context.Context, g *joined, method, path string, body, out any) (address string, err error) {
 	var tried []error
 	for _, address := range g.Addresses {
-		target := relay.Target{Addr: address, Pin: g.Pin, Next: g.next(time.Now()), Identity: u.identity}
-		_, err := u.askAt(ctx, target, askTime, method, path, body, out)
+		_, err := u.askAt(ctx, u.targetAt(g, address), askTime, method, path, body, out)
 		var refused *problem.Error
 		if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
 			return address, err

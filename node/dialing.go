@@ -78,7 +78,12 @@ func (u *uplink) target(context.Context) (relay.Target, error) {
 		u.hinted = false
 	}
 	u.last = dialed{address: address, of: g.first()}
-	return relay.Target{Addr: address, Pin: g.Pin, Next: g.next(time.Now()), Identity: u.identity}, nil
+	return u.targetAt(g, address), nil
+}
+
+// targetAt is the gateway at an address.
+func (u *uplink) targetAt(g *joined, address string) relay.Target {
+	return relay.Target{Addr: address, Pin: g.Pin, Next: g.next(time.Now()), Identity: u.identity}
 }
 
 // setHints makes these the addresses where records say that the gateway is. The first
@@ -134,5 +139,5 @@ func (u *uplink) where() (t relay.Target, link int, ok bool) {
 	if u.at != "" {
 		address = u.at
 	}
-	return relay.Target{Addr: address, Pin: g.Pin, Next: g.next(time.Now()), Identity: u.identity}, u.links, true
+	return u.targetAt(g, address), u.links, true
 }

@@ -102,7 +102,7 @@ func (c Codecs) toJPEG(rows rowReader, spec Spec, scaled bool, dst io.Writer) er
 	file, isJPEG := rows.(*jpegReader)
 	switch {
 	case !scaled:
-		err = copyEightBit(rows, e)
+		err = eightBitRows(rows, e.WriteRows)
 	case isJPEG && !file.header.RGB:
 		err = scaleJPEG(file, out, e)
 	default:
@@ -153,8 +153,8 @@ func copyRows(src rowReader, w rowWriter) error {
 	}
 }
 
-// copyEightBit copies rows as 8 bit samples.
-func copyEightBit(src rowReader, w rowWriter) error {
+// eightBitRows hands the rows of src on as 8 bit samples, some whole rows at a time.
+func eightBitRows(src rowReader, take func([]byte) error) error {
 	var buf []byte
 	for {
 		rows, err := src.Next()
@@ -165,7 +165,7 @@ func copyEightBit(src rowReader, w rowWriter) error {
 			return err
 		}
 		buf = appendEightBit(buf[:0], src.Image(), rows)
-		if err := w.WriteRows(buf); err != nil {
+		if err := take(buf); err != nil {
 			return err
 		}
 	}

@@ -22,23 +22,15 @@ func (i Image) scaledTo(width int) Image {
 func scaleRows(src rowReader, out Image, e Encoder) error {
 	img := src.Image()
 	s := newBoxScaler(img.Channels(), img.Width, img.Height, out.Width, out.Height, e.WriteRows)
-	var buf []byte
-	for {
-		rows, err := src.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		buf = appendEightBit(buf[:0], img, rows)
-		step := img.Width * img.Channels()
-		for i := 0; i < len(buf); i += step {
-			if err := s.add(buf[i : i+step]); err != nil {
+	step := img.Width * img.Channels()
+	return eightBitRows(src, func(rows []byte) error {
+		for i := 0; i < len(rows); i += step {
+			if err := s.add(rows[i : i+step]); err != nil {
 				return err
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // scaleJPEG scales the planes of a JPEG file as they are decoded, so that only the few

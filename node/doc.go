@@ -15,6 +15,15 @@
 // number of readers, each at its own pace. Events go through a hub that keeps the last
 // ones for replay. Neither a slow reader nor a slow follower holds up a scanner.
 //
+// # Where it stands
+//
+// api_*.go answer the routes of routes.go. device*.go is the actor: its jobs wait in queue.go,
+// schedule.go and hold.go, a batch is run.go and sink.go, a job changes in advance.go and is
+// taken up again in recover.go; devices.go lists what drivers find. uplink.go is the tie to the
+// gateway: dialing.go the link, approval.go and joined.go who it is, seek*.go one that is not
+// known yet, gateway_*.go what the node asks it. roads*.go are the direct roads, inside.go the
+// one within this process.
+//
 // # Waiting and starting again
 //
 // A job that waits for a person is processing-stopped with one reason and a deadline,

@@ -27,10 +27,9 @@ const (
 // are told on the interfaces that have them, and if others tell all, under a host name
 // with a suffix.
 type Advertiser struct {
-	host       string
-	interfaces func() []string
-	log        *slog.Logger
-	changed    chan struct{} // holds one if wanted has changed
+	host    string
+	log     *slog.Logger
+	changed chan struct{} // holds one if wanted has changed
 
 	mu     sync.Mutex
 	wanted []discovery.Record
@@ -48,7 +47,7 @@ func NewAdvertiser(c Config) (*Advertiser, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Advertiser{host: c.Host, interfaces: c.Interfaces, log: log, changed: make(chan struct{}, 1)}, nil
+	return &Advertiser{host: c.Host, log: log, changed: make(chan struct{}, 1)}, nil
 }
 
 // Announce implements discovery.Advertiser. A record that has the type and name of one
@@ -87,7 +86,7 @@ func (a *Advertiser) Serve(ctx context.Context) error {
 			a.log.Debug("interfaces are looked at in intervals only", "error", err)
 		}
 	})
-	a.run(ctx, w, func() ([]network, error) { return networks(a.interfaces) }, interfaces)
+	a.run(ctx, w, networks, interfaces)
 	return nil
 }
 

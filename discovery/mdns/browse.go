@@ -20,9 +20,8 @@ const (
 // Browser looks for services by multicast DNS. Its questions want answers for all, never
 // for one: the port is shared, and another program of this machine would get those.
 type Browser struct {
-	interfaces func() []string
-	log        *slog.Logger
-	ignored    atomic.Uint64
+	log     *slog.Logger
+	ignored atomic.Uint64
 }
 
 var _ discovery.Browser = (*Browser)(nil)
@@ -33,7 +32,7 @@ func NewBrowser(c Config) *Browser {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Browser{interfaces: c.Interfaces, log: log}
+	return &Browser{log: log}
 }
 
 // Ignored is how many packets were not looked into or made no sense: malformed ones, from
@@ -55,7 +54,7 @@ func (b *Browser) Browse(ctx context.Context, types []string, see func([]discove
 			b.log.Debug("interfaces are looked at in intervals only", "error", err)
 		}
 	})
-	b.run(ctx, w, func() ([]network, error) { return networks(b.interfaces) }, interfaces, types, see)
+	b.run(ctx, w, networks, interfaces, types, see)
 	return nil
 }
 

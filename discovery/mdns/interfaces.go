@@ -39,22 +39,17 @@ func (n network) equal(other network) bool {
 	return n.Index == other.Index && n.Name == other.Name && slices.Equal(n.Prefixes, other.Prefixes)
 }
 
-// networks lists the interfaces to use, in order of their names: those that names says
-// (nil: all) and that are up, have a carrier, multicast and an address, and are not
-// loopback.
-func networks(names func() []string) ([]network, error) {
+// networks lists the interfaces to use, in order of their names: those that are up, have a
+// carrier, multicast and an address, and are not loopback.
+func networks() ([]network, error) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil, err
 	}
 	const need = net.FlagUp | net.FlagRunning | net.FlagMulticast
-	var wanted []string
-	if names != nil {
-		wanted = names()
-	}
 	var list []network
 	for _, i := range all {
-		if i.Flags&need != need || i.Flags&net.FlagLoopback != 0 || names != nil && !slices.Contains(wanted, i.Name) {
+		if i.Flags&need != need || i.Flags&net.FlagLoopback != 0 {
 			continue
 		}
 		addrs, err := i.Addrs()

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	defaultEvery = time.Minute
+	// lookEvery is how often is looked at most.
+	lookEvery = time.Minute
 	// minEvery and maxEvery bound how often is looked, and how long something is kept that
 	// cannot be looked up again.
 	minEvery = 10 * time.Second
@@ -29,14 +30,12 @@ type Config struct {
 	// Servers are the name servers' addresses, with a port if it is not 53. Empty: those of
 	// the system, read anew each time.
 	Servers []string
-	Every   time.Duration // how often to look at most, 10 s to 10 min; 0: a minute
-	Log     *slog.Logger  // nil: none
+	Log     *slog.Logger // nil: none
 }
 
 // Browser looks for services with a name server.
 type Browser struct {
 	domain   string // with the last dot
-	every    time.Duration
 	log      *slog.Logger
 	exchange func(context.Context, *dns.Msg) (*dns.Msg, error)
 }
@@ -45,10 +44,7 @@ var _ discovery.Browser = (*Browser)(nil)
 
 // New returns a Browser.
 func New(c Config) *Browser {
-	b := &Browser{domain: dns.Fqdn(strings.TrimPrefix(c.Domain, ".")), every: c.Every, log: c.Log, exchange: servers(c.Servers).exchange}
-	if b.every == 0 {
-		b.every = defaultEvery
-	}
+	b := &Browser{domain: dns.Fqdn(strings.TrimPrefix(c.Domain, ".")), log: c.Log, exchange: servers(c.Servers).exchange}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -91,7 +87,7 @@ func (b *Browser) poll(ctx context.Context, types []string, lists chan<- []disco
 	known := map[key]found{}
 	failing := false
 	for {
-		next := b.every
+		next := lookEvery
 		var err error
 		known, err = b.look(ctx, types, known)
 		if ctx.Err() != nil {

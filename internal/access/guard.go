@@ -58,9 +58,7 @@ type Config struct {
 	// never. It must not block. Who takes a leave back calls EndNode.
 	NodeMay func(node, scanner string) bool
 
-	SessionIdle time.Duration // a sign-in by OIDC or passkey ends after so long without a request; 0: 12 hours
-	SessionLife time.Duration // every session but an API token's ends after; 0: 30 days
-	Rate        int           // requests a second of one session, or of one address without a session; 0: 60
+	Rate int // requests a second of one session, or of one address without a session; 0: 60
 
 	Log *slog.Logger     // nil: discarded
 	Now func() time.Time // nil: time.Now
@@ -88,12 +86,6 @@ func New(c Config) *Guard {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.SessionIdle == 0 {
-		c.SessionIdle = 12 * time.Hour
-	}
-	if c.SessionLife == 0 {
-		c.SessionLife = 30 * 24 * time.Hour
 	}
 	if c.Rate == 0 {
 		c.Rate = 60

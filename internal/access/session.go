@@ -22,6 +22,9 @@ const (
 	shortIDLength  = 20              // base32 characters: 100 bits, names but protects nothing
 	tokenLength    = 52              // base32 characters: 260 bits
 	refreshSession = 5 * time.Minute // between writes that a request causes
+
+	sessionIdle = 12 * time.Hour      // a sign-in by OIDC or passkey ends after so long without a request
+	sessionLife = 30 * 24 * time.Hour // every session but an API token's ends after
 )
 
 // session is the record of one sign-in. Its token is "<id>.<secret>", of which only
@@ -45,12 +48,12 @@ type session struct {
 }
 
 func (g *Guard) expiry(s session) time.Time {
-	end := s.Created.Add(g.SessionLife)
+	end := s.Created.Add(sessionLife)
 	switch s.Kind {
 	case api.SessionKindToken:
 		return s.Ends
 	case api.SessionKindOidc, api.SessionKindPasskey:
-		if idle := s.Seen.Add(g.SessionIdle); idle.Before(end) {
+		if idle := s.Seen.Add(sessionIdle); idle.Before(end) {
 			return idle
 		}
 	case api.SessionKindPairing, api.SessionKindOrigin, api.SessionKindDevice, api.SessionKindLoopback:

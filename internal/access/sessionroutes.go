@@ -51,7 +51,7 @@ func (g *Guard) getCurrentSession(w http.ResponseWriter, r *http.Request) error 
 	c := CallerOf(r.Context())
 	if c.Session == SessionLoopback {
 		return WriteJSON(w, http.StatusOK, api.Session{Id: c.Session, Kind: api.SessionKindLoopback, Role: c.Role,
-			Created: scan.At(g.started), Expires: scan.At(g.Now().Add(g.SessionLife))})
+			Created: scan.At(g.started), Expires: scan.At(g.Now().Add(sessionLife))})
 	}
 	s, _, err := g.readSession(r.Context(), c.Session)
 	if err != nil {

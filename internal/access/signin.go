@@ -116,7 +116,7 @@ func (g *Guard) postSession(w http.ResponseWriter, r *http.Request) error {
 	if s.Bearer {
 		answer.Token = token
 	} else {
-		http.SetCookie(w, sessionCookie(r, token, int(g.SessionLife.Seconds())))
+		http.SetCookie(w, sessionCookie(r, token, int(sessionLife/time.Second)))
 	}
 	detail := string(s.Kind) + ", role " + string(answer.Role)
 	if s.User != "" {

@@ -47,11 +47,6 @@ type Config struct {
 	KioskGroups    []string
 	DefaultRole    api.Role // of who is in none of them; "": they are refused
 
-	// RedirectBase is the origin to which the provider sends people back; nil or "": the
-	// one by which the sign-in page was opened. The provider must know it, with
-	// RedirectPath behind it.
-	RedirectBase func(*http.Request) string
-
 	Client *http.Client     // nil: a new one. Time and size of answers are bounded in any case
 	Now    func() time.Time // nil: time.Now
 	Log    *slog.Logger     // nil: discarded
@@ -146,21 +141,12 @@ func (p *Provider) start(w http.ResponseWriter, r *http.Request, users access.Us
 	}
 	const bits260 = 52 // base32 characters
 	state := scan.RandomText(bits260)
-	f := pending{State: hash(state), Verifier: oauth2.GenerateVerifier(), Nonce: scan.RandomText(bits260), Redirect: p.redirect(r)}
+	f := pending{State: hash(state), Verifier: oauth2.GenerateVerifier(), Nonce: scan.RandomText(bits260), Redirect: access.OwnOrigin(r).String() + RedirectPath}
 	secret, err := p.flows.Begin(r.Context(), users.Store(), f)
 	if err != nil {
 		return err
 	}
 	return access.WriteJSON(w, http.StatusCreated, api.OIDCStart{Flow: secret, Url: office.address(f, state)})
-}
-
-func (p *Provider) redirect(r *http.Request) string {
-	if p.RedirectBase != nil {
-		if base := p.RedirectBase(r); base != "" {
-			return base + RedirectPath
-		}
-	}
-	return access.OwnOrigin(r).String() + RedirectPath
 }
 
 // SignIn implements access.Provider. Whatever comes of it, the flow is used up: who

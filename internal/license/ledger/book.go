@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -26,8 +25,7 @@ type Config struct {
 	// gets it from the nodes, and two of which one stands in for the other have the same in the
 	// end. Else a node that comes from another ledger goes on where it is.
 	Whole bool
-	Every time.Duration // at which Serve looks for what another Book has counted; 0: 5 s
-	Log   *slog.Logger  // nil: discarded
+	Log   *slog.Logger // nil: discarded
 }
 
 // Book is a ledger. Its methods are safe for concurrent use.
@@ -72,7 +70,6 @@ func Open(ctx context.Context, cfg Config) (*Book, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Every = cmp.Or(cfg.Every, 5*time.Second)
 	b := &Book{cfg: cfg, turn: make(chan struct{}, 1), next: 1, nodes: map[string]*meter{}, usage: newUsage()}
 	err := cfg.Records.List(ctx, keyPrefix, func(_ string, value []byte) error {
 		r, err := decode(value)
@@ -239,9 +236,12 @@ func (b *Book) read(ctx context.Context, place int64) (record, error) {
 	return r, nil
 }
 
+// followEvery is how often Serve looks.
+const followEvery = 5 * time.Second
+
 // Serve looks for what another Book has counted until ctx ends.
 func (b *Book) Serve(ctx context.Context) error {
-	tick := time.NewTicker(b.cfg.Every)
+	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	failed := false
 	for {

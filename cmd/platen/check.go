@@ -160,7 +160,7 @@ func (c *checks) drivers(cfg *config.Config) {
 		case err != nil:
 			c.bad("driver "+name, err)
 		default:
-			c.good("driver "+name, fmt.Sprintf("%d devices", len(devices)))
+			c.good("driver "+name, fmt.Sprintf("devices: %d", len(devices)))
 		}
 	}
 }

@@ -18,7 +18,7 @@ const documentColumns = `d.id, d.owner, d.name, d.revision, d.created, d.updated
 	EXISTS (SELECT 1 FROM jobs WHERE document = d.id AND state NOT IN ` + terminalStates + `),
 	(SELECT coalesce(max(ended), 0) FROM jobs WHERE document = d.id),
 	(SELECT json_array(coalesce(max(p.committed), 0), coalesce(max(j.ended), 0), coalesce(max(p.state = 'committed'), 0),
-			coalesce(max(j.state NOT IN ` + terminalStates + `), 0))
+			coalesce(max(j.state NOT IN ` + terminalStates + `), 0), coalesce(max(p.delivered), 0))
 		FROM document_pages x JOIN pages p ON p.job = x.job AND p.n = x.n JOIN jobs j ON j.id = p.job WHERE x.document = d.id)`
 
 // documentRow is a document with what only the store knows.
@@ -40,14 +40,14 @@ func (s *Store) scanDocument(row func(dest ...any) error) (documentRow, error) {
 	if err := json.Unmarshal(pages, &d.Pages); err != nil {
 		return documentRow{}, fmt.Errorf("pages of document %s: %w", d.ID, err)
 	}
-	var sum [4]int64
+	var sum [5]int64
 	if err := json.Unmarshal(sums, &sum); err != nil {
 		return documentRow{}, fmt.Errorf("life of document %s: %w", d.ID, err)
 	}
 	life.pages = len(d.Pages) > 0
 	life.youngest, life.ended = at(sum[0]), at(max(sum[1], ended))
 	life.undelivered, life.open = sum[2] != 0, life.open || sum[3] != 0
-	life.updated = d.Updated
+	life.updated, life.delivered = d.Updated, at(sum[4])
 	d.Expires = life.end()
 	return d, nil
 }

@@ -73,19 +73,20 @@ type documentLife struct {
 	updated     scan.Time
 	ended       scan.Time // of the last job in it or into it
 	youngest    scan.Time // commit of its last page
+	delivered   scan.Time // last acknowledgement of one of its pages
 	pages       bool      // there are any
 	undelivered bool      // one of them was not acknowledged
 	open        bool      // one of the jobs has not ended
 }
 
 // end is when the document is deleted; zero while that is open. It goes a day after
-// the last change once everything in it was acknowledged, and with its last page
-// at the latest.
+// the last change or acknowledgement once everything in it was acknowledged, and with
+// its last page at the latest.
 func (l documentLife) end() scan.Time {
 	if l.open {
 		return scan.Time{}
 	}
-	end := later(l.updated.Time, l.ended.Time).Add(keepAfterJob)
+	end := later(later(l.updated.Time, l.ended.Time), l.delivered.Time).Add(keepAfterJob)
 	if l.pages {
 		limit := l.youngest.Add(keepAtMost)
 		if l.undelivered {

@@ -62,6 +62,7 @@ func TestDocumentLife(t *testing.T) {
 		{"empty, job ended later", documentLife{updated: h(1), ended: h(2)}, h(26)},
 		{"undelivered", documentLife{updated: h(1), ended: h(1), youngest: h(1), pages: true, undelivered: true}, h(169)},
 		{"delivered", documentLife{updated: h(1), ended: h(2), youngest: h(1), pages: true}, h(26)},
+		{"delivered two days later", documentLife{updated: h(2), ended: h(2), delivered: h(50), youngest: h(1), pages: true}, h(74)},
 		{"delivered, renamed", documentLife{updated: h(5), ended: h(2), youngest: h(1), pages: true}, h(29)},
 		{"delivered, renamed at the limit", documentLife{updated: h(167), ended: h(2), youngest: h(1), pages: true}, h(169)},
 	}

@@ -89,8 +89,8 @@ func TestRetention(t *testing.T) {
 
 	ack(3)
 	d, _, err := s.Document(t.Context(), job.Document)
-	if err != nil || d.Expires.Sub(d.Updated.Time) != keepAfterJob {
-		t.Errorf("the document expires at %v, %v, want a day after %v", d.Expires, err, d.Updated)
+	if err != nil || d.Expires.Sub(c.now()) != keepAfterJob {
+		t.Errorf("the document expires at %v, %v, want a day after the last acknowledgement, %v", d.Expires, err, c.now())
 	}
 	c.add(d.Expires.Sub(c.now()) - time.Second)
 	want("just before the document ends", "delivered wiped delivered")

@@ -454,7 +454,7 @@ export const reasons: Record<string, ReasonWords> = {
   'driver-failed': {
     short: 'Scanner-Software stehen geblieben',
     what: 'Die Software des Scanners ist stehen geblieben und wurde neu gestartet.',
-    next: 'Nochmals versuchen.',
+    next: 'Die fehlenden Seiten nochmals scannen.',
   },
   'short-page': {
     short: 'Seite zu kurz',

@@ -454,7 +454,7 @@ export const reasons: Record<string, ReasonWords> = {
   'driver-failed': {
     short: 'scanner software stopped',
     what: 'The scanner’s software stopped and was started again.',
-    next: 'Try again.',
+    next: 'Scan the missing pages again.',
   },
   'short-page': {
     short: 'page too short',

@@ -31,6 +31,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
   });
   const [name, setName] = useState(document.name);
   const [done, setDone] = useState<'saved' | 'shared'>();
+  const [told, setTold] = useState(true); // the service knows that the bytes are here, and so until when it keeps them
   const [again, setAgain] = useState(false);
   const field = useId();
   const seal = useSealOf(doc);
@@ -43,6 +44,10 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     const clean = name.trim();
     if (clean && clean !== document.name) doc.editor!.rename(clean);
   };
+  const arrived = (): void => {
+    setTold(false);
+    void acknowledge(doc).finally(() => setTold(true));
+  };
   const save = (): void => {
     // A home-screen app on iOS has no downloads: the share sheet saves there.
     if (shareable && (navigator as { standalone?: boolean }).standalone) {
@@ -52,7 +57,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     rename();
     if (file.blob) {
       saveBlob(file.blob, full);
-      void acknowledge(doc);
+      arrived();
     } else {
       const url = address(doc, format);
       saveURL(`${url}${url.includes('?') ? '&' : '?'}download=true`, full);
@@ -65,7 +70,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     try {
       // Files only: other members break the share sheet of iOS.
       await navigator.share({ files: [new File([file.blob], fileName(full), { type: types[format] })] });
-      void acknowledge(doc);
+      arrived();
       setDone('shared');
     } catch (error) {
       const { name: kind } = error as Error;
@@ -74,7 +79,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
     }
   };
 
-  if (done) return <After done={done} doc={doc} onClose={onClose} />;
+  if (done) return <After done={done} told={told} doc={doc} onClose={onClose} />;
   const shareFirst = phone && shareable;
   const ready = file.blob !== undefined || file.tooLarge;
   const size = file.blob ? bytes(file.blob.size) : estimate(doc);
@@ -114,7 +119,7 @@ function OpenFinish({ onClose, doc }: { onClose: () => void; doc: OpenDocument }
   );
 }
 
-function After({ done, doc, onClose }: { done: 'saved' | 'shared'; doc: OpenDocument; onClose: () => void }) {
+function After({ done, told, doc, onClose }: { done: 'saved' | 'shared'; told: boolean; doc: OpenDocument; onClose: () => void }) {
   const { document } = doc.state!;
   const erase = async (): Promise<void> => {
     try {
@@ -140,7 +145,7 @@ function After({ done, doc, onClose }: { done: 'saved' | 'shared'; doc: OpenDocu
       </>}
     >
       <Banner icon="circle-check" tone="ok" title={document.name}>
-        {document.expires && <p>{t('finish.kept-until', { time: moment(document.expires) })}</p>}
+        <p>{told && document.expires ? t('finish.kept-until', { time: moment(document.expires) }) : '\u00a0'}</p>
       </Banner>
       <Button kind="plain" onClick={onClose}>{t('finish.open')}</Button>
     </Sheet>
@@ -165,15 +170,17 @@ function estimate(doc: OpenDocument): string | undefined {
   return bytes(known.reduce((sum, p) => sum + (p as Page).bytes, 0));
 }
 
-/** The bytes are here: the node may free the pages when nothing else refers to them. */
+/** The bytes are here: the node may free the pages when nothing else refers to them. It says anew until when it keeps them. */
 async function acknowledge(doc: OpenDocument): Promise<void> {
-  for (const { job, n } of doc.state!.document.pages) {
-    const page = doc.pages.get(`${job}/${n}`);
-    if (page?.state !== 'committed' || !page.digest) continue;
-    try {
-      await platen.ackPage(job, n, page.digest);
-    } catch {
-      return; // nothing is lost: it is kept longer
+  const { id, pages } = doc.state!.document;
+  try {
+    for (const { job, n } of pages) {
+      const page = doc.pages.get(`${job}/${n}`);
+      if (page?.digest) await platen.ackPage(job, n, page.digest);
     }
+    await doc.editor!.settled;
+    doc.editor!.accept(await platen.document(id));
+  } catch {
+    // nothing is lost: it is kept longer
   }
 }

@@ -10,6 +10,7 @@ export const ImportSheet = lazy(() => import('../modules/index.js').then((m) => 
 export function ImportRow({ node = '' }: { node?: string }) {
   const sheet = useSheet('import');
   const module = useModules(node).get('pdf-rasterizer');
+  if (!module) return <div class="row" aria-hidden="true" />; // its place, so that nothing jumps under a finger
   if (!offered(module)) return null;
   const lack = missing(module);
   return (

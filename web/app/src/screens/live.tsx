@@ -111,6 +111,7 @@ function StatusLine({ mine }: { mine: Live | undefined }) {
   const pages = mine?.pages ?? [];
   const page = growing(pages);
   const done = finished(pages).length;
+  const scans = job?.state === 'processing';
   const rate = useRate(pages);
   const imports = useImport(job?.scanner);
   if (job?.state === 'pending' || job?.state === 'pending-held') {
@@ -119,8 +120,8 @@ function StatusLine({ mine }: { mine: Live | undefined }) {
   if (page || done > 0) {
     return (
       <div class="status-line" data-count={page?.n ?? done}>
-        <p class="count numbers">{page ? t('live.page', { n: page.n }) : mine?.ended ? t('live.ended', { count: done }) : job?.state === 'processing-stopped' ? t('pages', { count: done }) : t('live.between', { count: done })}</p>
-        {rate !== undefined && <p class="label quiet">{t('live.rate', { count: rate })}</p>}
+        <p class="count numbers">{page ? t('live.page', { n: page.n }) : t(mine?.ended ? 'live.ended' : 'pages', { count: done })}</p>
+        <p class="label quiet">{scans && silent ? t('live.no-answer') : scans && !page ? t('live.between') : rate !== undefined && t('live.rate', { count: rate })}</p>
         {page && <Progress page={page} />}
       </div>
     );
@@ -135,9 +136,9 @@ function Progress({ page }: { page: Page }) {
   return <span class="for-readers" role="progressbar" aria-label={t('live.page', { n: page.n })} {...known} />;
 }
 
-/** Pages a minute, once three pages say it. */
+/** Pages a minute of the last few, once three pages say it. */
 function useRate(pages: Page[]): number | undefined {
-  const done = finished(pages).filter((p) => p.committed);
+  const done = finished(pages).filter((p) => p.committed).slice(-10);
   if (done.length < 3) return undefined;
   const times = done.map((p) => Date.parse(p.committed!));
   const minutes = (times.at(-1)! - times[0]!) / 60_000;

@@ -91,7 +91,7 @@ export function ScannerList({ list, error, reload }: ReturnType<typeof useScanne
       )}
       {list && !gateway && <ImportRow />}
       {list?.looking && items.length > 0 && <p class="label quiet">{t('scanners.looking')}</p>}
-      {list?.incomplete?.map((absent) => (
+      {list?.incomplete?.filter(({ node }) => !items.some((s) => s.node === node)).map((absent) => (
         <Banner key={absent.node} icon="wifi-off" tone="warn" title={t('scanners.absent', { name: absent.name, time: moment(absent.since) })} />
       ))}
       {list?.faults?.map((fault) => (

@@ -37,6 +37,7 @@ const (
 type client struct {
 	*api.Client
 	base string
+	role api.ServiceRole // of what runs on the data folder; "": it was not asked
 	http *http.Client
 }
 
@@ -110,13 +111,18 @@ func (s *session) connect(gateway string) (c *client, closer func(), err error) 
 	return s.startPrivateNode()
 }
 
-var errNotRunning = errors.New("nothing runs on this data folder")
+var errNotRunning = errors.New("nothing runs on the data folder")
+
+// notRunning says where nothing runs, and what to do.
+func (s *session) notRunning() error {
+	return fmt.Errorf("%w %s: start platen, platen node or platen gateway first, or name the folder of the one that runs by --data", errNotRunning, s.data)
+}
 
 // running connects to the service that runs on the data folder.
 func (s *session) running() (*client, error) {
 	e, err := readEndpoint(s.data)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNotRunning
+		return nil, s.notRunning()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading how to reach the running service: %w", err)
@@ -129,12 +135,22 @@ func (s *session) running() (*client, error) {
 	defer cancel()
 	service, err := api.Decode[api.Service](c.GetService(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%w (%v)", errNotRunning, err)
+		return nil, fmt.Errorf("%w (%v)", s.notRunning(), err)
 	}
 	if service.Role == "" { // it does not know the token: another service has the port now
-		return nil, errNotRunning
+		return nil, s.notRunning()
 	}
+	c.role = service.Role
 	return c, nil
+}
+
+// runningGateway is the gateway that runs on the data folder.
+func (s *session) runningGateway() (*client, error) {
+	c, err := s.running()
+	if err == nil && c.role != api.ServiceRoleGateway {
+		return nil, fmt.Errorf("what runs on the data folder %s is no gateway: name the gateway's folder by --data", s.data)
+	}
+	return c, err
 }
 
 // pairedEndpoint finds the credentials for a gateway, or redeems the pairing link

@@ -19,7 +19,7 @@ type gatewayTokenCmd struct {
 }
 
 func (cmd *gatewayTokenCmd) Run(s *session) error {
-	c, err := s.running()
+	c, err := s.runningGateway()
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ type gatewayNodesCmd struct {
 }
 
 func (cmd *gatewayNodesCmd) Run(s *session) error {
-	c, err := s.running()
+	c, err := s.runningGateway()
 	if err != nil {
 		return err
 	}
@@ -82,36 +82,36 @@ func (s *session) nodes(c *client) ([]scan.Node, error) {
 }
 
 type gatewayApproveCmd struct {
-	Node  string `arg:"" help:"The node's ID, from platen gateway nodes."`
+	Node  string `arg:"" help:"The node's ID or name, from platen gateway nodes."`
 	Check string `arg:"" help:"The four symbols that the node's computer shows."`
 }
 
 func (cmd *gatewayApproveCmd) Run(s *session) error {
-	return s.onNode(func(c *client) (*http.Response, error) {
-		return c.ApproveNode(s.ctx, cmd.Node, api.NodeApproval{Check: strings.ToUpper(cmd.Check)})
+	return s.onNode(cmd.Node, func(c *client, id string) (*http.Response, error) {
+		return c.ApproveNode(s.ctx, id, api.NodeApproval{Check: strings.ToUpper(cmd.Check)})
 	})
 }
 
 type gatewayDrainCmd struct {
-	Node string `arg:"" help:"The node's ID."`
+	Node string `arg:"" help:"The node's ID or name."`
 	Off  bool   `help:"Let it take new scans again."`
 }
 
 func (cmd *gatewayDrainCmd) Run(s *session) error {
-	return s.onNode(func(c *client) (*http.Response, error) {
-		return c.EditNode(s.ctx, cmd.Node, api.NodeEdit{Draining: new(!cmd.Off)})
+	return s.onNode(cmd.Node, func(c *client, id string) (*http.Response, error) {
+		return c.EditNode(s.ctx, id, api.NodeEdit{Draining: new(!cmd.Off)})
 	})
 }
 
 type gatewayLabelCmd struct {
-	Node   string   `arg:"" help:"The node's ID."`
+	Node   string   `arg:"" help:"The node's ID or name."`
 	Labels []string `arg:"" optional:"" help:"All labels that it shall have; none takes them away."`
 }
 
 func (cmd *gatewayLabelCmd) Run(s *session) error {
 	labels := append([]string{}, cmd.Labels...)
-	return s.onNode(func(c *client) (*http.Response, error) {
-		return c.EditNode(s.ctx, cmd.Node, api.NodeEdit{Labels: &labels})
+	return s.onNode(cmd.Node, func(c *client, id string) (*http.Response, error) {
+		return c.EditNode(s.ctx, id, api.NodeEdit{Labels: &labels})
 	})
 }
 
@@ -122,7 +122,7 @@ type gatewayPresentCmd struct {
 }
 
 func (cmd *gatewayPresentCmd) Run(s *session) error {
-	c, err := s.running()
+	c, err := s.runningGateway()
 	if err != nil {
 		return err
 	}
@@ -204,28 +204,36 @@ func scannerCalled(known []scan.Scanner, word string) (string, error) {
 }
 
 type gatewayReinstateCmd struct {
-	Node string `arg:"" help:"The node's ID."`
+	Node string `arg:"" help:"The node's ID or name."`
 }
 
 func (cmd *gatewayReinstateCmd) Run(s *session) error {
-	return s.onNode(func(c *client) (*http.Response, error) { return c.ReinstateNode(s.ctx, cmd.Node) })
+	return s.onNode(cmd.Node, func(c *client, id string) (*http.Response, error) { return c.ReinstateNode(s.ctx, id) })
 }
 
-// onNode asks the running gateway to change a node.
-func (s *session) onNode(ask func(*client) (*http.Response, error)) error {
-	c, err := s.running()
+// onNode asks the running gateway to change the node with an ID or name.
+func (s *session) onNode(word string, ask func(c *client, id string) (*http.Response, error)) error {
+	c, err := s.runningGateway()
 	if err != nil {
 		return err
 	}
-	return api.Done(ask(c))
+	nodes, err := s.nodes(c)
+	if err != nil {
+		return err
+	}
+	n, err := nodeCalled(nodes, word)
+	if err != nil {
+		return err
+	}
+	return api.Done(ask(c, n.ID))
 }
 
 type gatewayRevokeCmd struct {
-	Node string `arg:"" help:"The node's ID."`
+	Node string `arg:"" help:"The node's ID or name."`
 }
 
 func (cmd *gatewayRevokeCmd) Run(s *session) error {
-	return s.onNode(func(c *client) (*http.Response, error) { return c.RevokeNode(s.ctx, cmd.Node) })
+	return s.onNode(cmd.Node, func(c *client, id string) (*http.Response, error) { return c.RevokeNode(s.ctx, id) })
 }
 
 func (s *session) printToken(t api.JoinToken) {

@@ -72,7 +72,7 @@ func (s *session) awaitAllowed(c *client, g api.DeviceGrant) (api.Session, error
 func explainTrust(err error) error {
 	var unknown *tls.CertificateVerificationError
 	if errors.As(err, &unknown) || errors.Is(err, identity.ErrWrongCA) {
-		return fmt.Errorf("%w\n  Compare the fingerprint on the gateway's certificate page and give it as --ca", err)
+		return fmt.Errorf("this computer does not trust the gateway's certificate: %w\n  Compare the fingerprint on the gateway's certificate page with the one that it prints at its start, and give it as --ca", err)
 	}
 	return err
 }

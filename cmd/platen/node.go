@@ -89,7 +89,16 @@ func (nodeLeaveCmd) Run(s *session) error {
 		return err
 	}
 	defer n.close()
-	return n.node.Leave(s.ctx)
+	joined := exists(filepath.Join(s.keys(), "gateway.json"))
+	if err := n.node.Leave(s.ctx); err != nil {
+		return err
+	}
+	if joined {
+		fmt.Fprintln(s.stdout, "This node has left its gateway.")
+	} else {
+		fmt.Fprintf(s.stdout, "The node of the data folder %s has no gateway to leave.\n", s.data)
+	}
+	return nil
 }
 
 // nodeService is a node with its store and ports.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/api"
 )
 
@@ -42,6 +43,9 @@ type originsAllowCmd struct {
 }
 
 func (cmd *originsAllowCmd) Run(s *session) error {
+	if _, err := access.ParseOrigin(cmd.Origin); err != nil {
+		return fmt.Errorf("%w: %q: %w", errUsage, cmd.Origin, err)
+	}
 	c, err := s.running()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -105,6 +106,24 @@ func fetch(w io.Writer, by *opener, want asked) func(*http.Response, error) erro
 		}
 		return err
 	}
+}
+
+// writable reports why no file can be made where the output goes.
+func (o output) writable() error {
+	f, err := os.CreateTemp(filepath.Dir(o.name), ".platen-*")
+	if err != nil {
+		return fmt.Errorf("cannot write to the folder of %s: %w", o.name, cause(err))
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// cause is an error of the file system without the name of a file that nobody asked for.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // save writes a file whole or not at all: beside its name first, then renamed.

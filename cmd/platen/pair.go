@@ -23,7 +23,7 @@ type pairCmd struct {
 func (cmd *pairCmd) Run(s *session) error {
 	c, _, err := s.anyRunning()
 	if err != nil {
-		return fmt.Errorf("making a pairing code: %w; start platen --lan or platen gateway first", err)
+		return fmt.Errorf("making a pairing code: %w", err)
 	}
 	p, err := api.Decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: api.Role(cmd.Role), Label: cmd.Label}))
 	if err != nil {

@@ -35,6 +35,9 @@ func (cmd *scanCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if err := out.writable(); err != nil { // before any paper moves
+		return err
+	}
 	c, closer, err := s.connect(cmd.Gateway)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ type setupCmd struct{}
 func (setupCmd) Run(s *session) error {
 	c, e, err := s.anyRunning()
 	if err != nil {
-		return fmt.Errorf("opening the setup page: %w; start platen first", err)
+		return fmt.Errorf("opening the setup page: %w", err)
 	}
 	if e.Setup == "" {
 		return errors.New("the setup page is off: set EnableWebSetup=TRUE in platen.ini")

@@ -116,7 +116,7 @@ func (f *listening) next() error {
 	}
 	if f.told != nil { // the first heartbeat ends the list of all scanners
 		if f.g.registry.keepScanners(f.n, f.h, f.told) {
-			f.g.remember(f.n)
+			f.g.scannersChanged(f.n)
 		}
 		f.told = nil
 	}
@@ -143,9 +143,15 @@ func (g *Gateway) onEvent(n *node, h *held, line []byte, told map[string]bool) e
 	default: // nothing that a gateway follows
 	}
 	if changed {
-		g.remember(n)
+		g.scannersChanged(n)
 	}
 	return nil
+}
+
+// scannersChanged has the node's scanners stored, and tells of the node how many it has.
+func (g *Gateway) scannersChanged(n *node) {
+	g.remember(n)
+	g.registry.publish(n)
 }
 
 // lineReader reads lines of at most maxEvent bytes through a small buffer.

@@ -384,9 +384,14 @@ func TestScannersFollowEvents(t *testing.T) {
 		n.tell(scan.Event{Type: scan.EventDeviceState, Scanner: &foreign})
 		n.tell(scan.Event{Type: scan.EventDeviceState, Scanner: &scan.Scanner{ID: "nonsense"}})
 		n.tell(scan.Event{Type: "of-a-later-version"})
+		before := g.events.head()
 		synctest.Wait()
 		if got := page(); len(got) != 2 {
 			t.Fatalf("after news of another scanner: %+v, want two, none of another node's", got)
+		}
+		told, _, err := g.events.after(before)
+		if last := len(told) - 1; err != nil || last < 0 || told[last].Node == nil || told[last].Node.Scanners != 2 {
+			t.Errorf("after news of another scanner the gateway tells %+v, %v, want at last of a node with two scanners", told, err)
 		}
 		n.tell(scan.Event{Type: scan.EventDeviceGone, Scanner: &n.scanners[0]})
 		synctest.Wait()

@@ -37,7 +37,6 @@ func (r *registry) putScanner(n *node, h *held, s scan.Scanner) (changed bool) {
 	default:
 		changed = true
 		n.scanners = slices.Insert(n.scanners, at, s)
-		r.publishNodeLocked(n) // it says how many it has
 	}
 	r.publishScannerLocked(n, scan.EventDeviceState, s)
 	return changed
@@ -57,7 +56,6 @@ func (r *registry) removeScanner(n *node, h *held, id string) (changed bool) {
 	gone := n.scanners[at]
 	n.scanners = slices.Delete(n.scanners, at, at+1)
 	r.publishScannerLocked(n, scan.EventDeviceGone, gone)
-	r.publishNodeLocked(n)
 	return true
 }
 

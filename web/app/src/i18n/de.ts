@@ -60,7 +60,7 @@ export const de: Record<Key, string> = {
   'pair.working': 'Verbindet…',
   'pair.service': 'Bei {host}',
   'pair.stored': 'Was wird auf diesem Gerät gespeichert?',
-  'pair.stored.text': 'Ein Anmelde-Cookie, die letzten Einstellungen und die Sprache. Keine Seiten. Abmelden entfernt die Anmeldung.',
+  'pair.stored.text': 'Ein Anmelde-Cookie, die letzten Einstellungen, die Sprache und ein Schlüssel, falls Seiten für dieses Gerät verschlüsselt werden. Keine Seiten. Abmelden entfernt die Anmeldung.',
   'pair.fingerprint': 'Zertifikat dieses Dienstes: {ca}',
   'pair.done': 'Verbunden',
   'pair.done.check': 'Zeigt der Bildschirm mit dem Code auch vier Zeichen, müssen es diese sein. Wenn nicht, hat jemand anderes geantwortet: abmelden.',

@@ -62,7 +62,7 @@ export const en = {
   'pair.working': 'Connecting…',
   'pair.service': 'At {host}',
   'pair.stored': 'What is stored on this device?',
-  'pair.stored.text': 'One sign-in cookie, your last settings and the language. No pages. Signing out removes the sign-in.',
+  'pair.stored.text': 'One sign-in cookie, your last settings, the language, and a key if pages are encrypted for this device. No pages. Signing out removes the sign-in.',
   'pair.fingerprint': 'Certificate of this service: {ca}',
   'pair.done': 'Connected',
   'pair.done.check': 'If the screen with the code shows four symbols too, they must be these. If they differ, somebody else answered: sign out.',

@@ -166,8 +166,7 @@ func (f *Front) Listen() error {
 		return fmt.Errorf("the gateway's address %q: %w", f.config.Addr, err)
 	}
 	for try := 0; ; try++ {
-		config := net.ListenConfig{Control: tune}
-		tcp, err := config.Listen(context.Background(), "tcp", f.config.Addr)
+		tcp, err := listenTCP(f.config.Addr)
 		if err != nil {
 			return Explain(err, "tcp", f.config.Addr)
 		}
@@ -189,6 +188,14 @@ func (f *Front) Listen() error {
 			return Explain(err, "udp", net.JoinHostPort(host, bound))
 		}
 	}
+}
+
+// listenTCP opens a port whose connections are tuned. A listener of Multipath TCP, as Go's
+// are, does not hand the limit of unsent bytes on to them.
+func listenTCP(address string) (net.Listener, error) {
+	config := net.ListenConfig{Control: tune}
+	config.SetMultipathTCP(false)
+	return config.Listen(context.Background(), "tcp", address)
 }
 
 // Addr is the port's address, once Listen has opened it.

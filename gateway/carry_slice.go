@@ -15,6 +15,8 @@ import (
 // fast after all: it gets the rest at once.
 const (
 	leastSlice = 64 << 10              // bytes
+	smallPiece = 16 << 10              // written at a time, until the browser is known to be fast
+	mostUnread = 4 << 20               // more than any link's window
 	mostSlice  = 2 << 20               // bytes; behind one that large comes the rest
 	sliceTime  = time.Second           // a slice that lasts for less is followed by one twice as large
 	slowFirst  = 50 * time.Millisecond // for what was read, until the browser is found to be slow
@@ -52,7 +54,15 @@ func (c *carried) slowLocked() {
 		c.next = nil
 	}
 	p.err = errSlice // the reader, whose it is, waits for the browser
-	c.working.Go(p.close)
+	c.working.Go(p.discard)
+}
+
+// discard gives up a part that nobody reads any more. What has come of it is read first:
+// only so a link gets back the buffers that hold it, which are megabytes.
+func (p *part) discard() {
+	p.cancel()
+	io.CopyN(io.Discard, p.body, mostUnread)
+	p.close()
 }
 
 // taken chooses the next slice when the browser has taken one.
@@ -68,7 +78,7 @@ func (c *carried) taken(p *part) {
 }
 
 // small lends buffers for bodies whose browser is slow, or not known to be fast.
-var small = sync.Pool{New: func() any { return new([leastSlice]byte) }}
+var small = sync.Pool{New: func() any { return new([smallPiece]byte) }}
 
 // copyTo brings the body to the browser.
 func (c *carried) copyTo(w io.Writer) (err error) {
@@ -92,7 +102,7 @@ func (c *carried) copyOnce(w io.Writer) error {
 		b = buffers.Get()
 		defer buffers.Put(b)
 	} else {
-		array := small.Get().(*[leastSlice]byte)
+		array := small.Get().(*[smallPiece]byte)
 		defer small.Put(array)
 		b = array[:]
 	}

@@ -130,6 +130,31 @@ func TestGatewayMemory(t *testing.T) {
 	}
 }
 
+// TestSealedOnASlowLine: a sealed page that a slow browser fetches by the gateway comes whole and
+// opens, though the node is killed in mid-page and its links with it.
+func TestSealedOnASlowLine(t *testing.T) {
+	r := newRoom(t, testenv.NewRoom(t), "PLATEN_NODE_ENCRYPTION=required")
+	drop(r.NodeHost, portWebTransport)
+	drop(r.NodeHost, portWebRTC)
+	made := r.scanInPage(600)
+	text, digest := storedPage(t, r.Node, made.ID)
+	r.job, r.digest, r.bytes = made.ID, digest, int64(len(text))
+	r.client("true")
+	r.openRoad("relay")
+	r.wire.Set(testenv.Weather{Rate: float64(r.bytes) * 8 / 1e6 / 15}) // 15 seconds or so
+	reached, result := r.fetch(r.bytes / 5)
+	reached()
+	r.Node.Kill()
+	r.Node.Start()
+	r.Node.Await(testenv.LinkedLine, testenv.StartTimeout)
+	var got fetched
+	err := result(2*time.Minute, &got)
+	r.whole(got, err, "over a slow line and new links")
+	if made.Recipient == "" || got.Road != "relay" {
+		t.Errorf("the page, for %q, came by %s", made.Recipient, got.Road)
+	}
+}
+
 // watchMemory looks through a process's memory again and again while do runs.
 func watchMemory(t *testing.T, secret *windows, pid int, do func()) (found map[int]bool, looks int, each int64) {
 	stop, watched := make(chan struct{}), make(chan error, 1)

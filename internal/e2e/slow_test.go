@@ -195,13 +195,16 @@ func memoryOf(t testing.TB, pid int) int64 {
 }
 
 // slowMemory is what the gateway may grow by for each slow reader. What is kept for one is a
-// slice, and a window for the few that come first; Go gives the rest back late.
-const slowMemory = 1 << 20
+// slice, and a window for the few that come first.
+const slowMemory = 512 << 10
+
+// afterStart has a gateway collect its garbage as it does after its first minute.
+const afterStart = "GOGC=25"
 
 // TestSlowReaders: many who take a page slowly keep nobody from taking it fast, nor from being
 // answered, and the page waits for them at the node, not in the gateway's memory.
 func TestSlowReaders(t *testing.T) {
-	o := testenv.NewRoom(t)
+	o := testenv.NewRoom(t, afterStart)
 	o.StartNode(t, "PLATEN_NODE_DRIVERS=virtual")
 	out, err := o.Node.CLI("scan", "-q", "--json", "--source", "platen", "--mode", "color", "-r", "600", "-o", filepath.Join(t.TempDir(), "page.png"))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/identity"
@@ -194,14 +195,13 @@ func readAnswer(answer *http.Response, limit int64, v any) error {
 // clean cuts text that a node sent to something that can be stored and shown.
 func clean(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsGraphic(r) { // what steers a terminal, or turns the direction of what stands beside it
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
-	for len(s) > limit {
-		runes := []rune(s)
-		s = string(runes[:len(runes)-1])
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") // without the part of a character at its end
 	}
 	return strings.TrimSpace(s)
 }

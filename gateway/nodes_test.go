@@ -336,13 +336,19 @@ func TestRestart(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain":                  "plain",
-		" a\x00b\nc\x7f ":        "abc",
-		"\xff\xfebroken":         "broken",
-		strings.Repeat("é", 100): strings.Repeat("é", 32),
+		"plain":                           "plain",
+		" a\x00b\nc\x7f ":                 "abc",
+		"\xff\xfebroken":                  "broken",
+		strings.Repeat("é", 100):          strings.Repeat("é", 32),
+		"x" + strings.Repeat("é", 100):    "x" + strings.Repeat("é", 31),
+		"\u009b31mred\u202egnp.exe\u2028": "31mredgnp.exe",
 	} {
 		if got := clean(in, 64); got != want {
 			t.Errorf("clean(%q) = %q, want %q", in, got, want)
 		}
+	}
+	long := strings.Repeat("é", 32<<10)
+	if got := testing.AllocsPerRun(1, func() { clean(long, 64) }); got > 8 {
+		t.Errorf("cutting a name of %d bytes allocates %.0f times: it costs more than one look at each", len(long), got)
 	}
 }

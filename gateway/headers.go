@@ -46,7 +46,10 @@ func towardsNode(in *http.Request) http.Header {
 // node says goes before what was set in own, the answer's header so far.
 func towardsBrowser(answer *http.Response, own http.Header) error {
 	switch s := answer.StatusCode; {
-	case s < 200, s >= 300 && s < 400 && s != http.StatusNotModified:
+	case s < 200, s >= 300 && s < 400 && s != http.StatusNotModified, s >= 600,
+		// What these say would be taken for the gateway's word: that nobody is signed in, or
+		// that its name or a proxy is wrong.
+		s == http.StatusUnauthorized, s == http.StatusProxyAuthRequired, s == http.StatusMisdirectedRequest:
 		return fmt.Errorf("the node answered with status %d", s)
 	}
 	kept := make(http.Header, len(answerHeaders)+1)

@@ -143,13 +143,16 @@ func TestPassRefusesAnswers(t *testing.T) {
 			t.Errorf("%s: detail %q, want it to name the node", name, p.Detail)
 		}
 	}
-	n.on(http.MethodGet, "/scanners/{scanner}", func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Location", "https://evil.example/")
-		w.WriteHeader(http.StatusFound)
-		return nil
-	})
-	w.connect(n)
-	w.refused(token, http.MethodGet, "/api/v1/scanners/"+n.scannerID(), nil, problem.Unavailable)
+	// 401 would sign the browser out, of the gateway and all of its nodes.
+	for _, status := range []int{http.StatusFound, http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusMisdirectedRequest, 999} {
+		n.on(http.MethodGet, "/scanners/{scanner}", func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Location", "https://evil.example/")
+			w.WriteHeader(status)
+			return nil
+		})
+		w.connect(n)
+		w.refused(token, http.MethodGet, "/api/v1/scanners/"+n.scannerID(), nil, problem.Unavailable)
+	}
 }
 
 func TestPassProblems(t *testing.T) {

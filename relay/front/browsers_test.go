@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -180,6 +182,30 @@ func TestSlowBodies(t *testing.T) {
 	}
 	if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("reading a body that never ends over HTTP/3: %v, want %v", err, os.ErrDeadlineExceeded)
+	}
+}
+
+// TestRefusedUploads: who announces a large body and is refused hears so without having
+// to send it.
+func TestRefusedUploads(t *testing.T) {
+	server := httptest.NewServer(timed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}), time.Hour))
+	defer server.Close()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\nbegun")
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("the refusal did not come: %v", err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close {
+		t.Errorf("status %d, connection closed %t; want 413, and no second request after half a body", answer.StatusCode, answer.Close)
 	}
 }
 

@@ -22,7 +22,11 @@ func timed(h http.Handler, limit time.Duration) http.Handler {
 		if r.Body != nil && r.Body != http.NoBody {
 			control := http.NewResponseController(w)
 			if control.SetReadDeadline(time.Now().Add(limit)) == nil {
-				r.Body = &timedBody{ReadCloser: r.Body, control: control, limit: limit}
+				// net/http looks at the body of its own request: one that it does not know it
+				// reads before it lets the answer go, and a refusal would wait for the upload.
+				own := *r
+				own.Body = &timedBody{ReadCloser: r.Body, control: control, limit: limit}
+				r = &own
 			}
 		}
 		h.ServeHTTP(w, r)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +26,11 @@ func TestMain(m *testing.M) {
 	if args := os.Args[1:]; driver.IsWorker(args) {
 		os.Exit(worker(args))
 	}
-	if program := os.Getenv("DRIVER_TEST_PROGRAM"); program == "node" {
+	switch os.Getenv("DRIVER_TEST_PROGRAM") {
+	case "node":
 		os.Exit(node())
+	case "scanning node":
+		os.Exit(scanningNode())
 	}
 	os.Exit(m.Run())
 }
@@ -58,6 +62,34 @@ func node() int {
 	st, err := w.Status(context.Background())
 	fmt.Println(st.Job, err)
 	select {}
+}
+
+// scanningNode scans a page at the pace of a real scanner, and tells when it begins to come.
+func scanningNode() int {
+	set := workers(nil)
+	set.Limits = driver.Limits{Silent: 2 * time.Second}
+	w, err := set.Open(context.Background(), driver.DeviceInfo{Driver: "virtual", Name: "virtual:0"})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer w.Close()
+	caps, err := w.Capabilities(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	settings, err := caps.Resolve(scan.Settings{Resolution: 300, Options: map[string]string{"pace": "real"}})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	begun := sync.OnceFunc(func() { fmt.Println("begun") })
+	if err := w.Scan(context.Background(), settings, countingSink(begun)); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
 }
 
 // quickExit keeps workers under the race detector from sleeping a second at their end.

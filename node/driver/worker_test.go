@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -382,6 +383,31 @@ func TestNodeKilled(t *testing.T) {
 		case <-deadline:
 			t.Fatalf("worker %d outlived its node", pid)
 		}
+	}
+}
+
+// TestNodeStopped stops a node, not its worker, for longer than a device may be silent: the
+// scan goes on afterwards.
+func TestNodeStopped(t *testing.T) {
+	cmd := exec.Command(workers(t).Path)
+	cmd.Env = append(os.Environ(), "DRIVER_TEST_PROGRAM=scanning node")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	if line, err := said.ReadString('\n'); line != "begun\n" {
+		t.Fatalf("the node said %q, %v", line, err)
+	}
+	syscall.Kill(cmd.Process.Pid, syscall.SIGSTOP)
+	<-time.After(4 * time.Second)
+	syscall.Kill(cmd.Process.Pid, syscall.SIGCONT)
+	rest, _ := io.ReadAll(said)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the scan of a node that stood still ended with %v: %s", err, rest)
 	}
 }
 

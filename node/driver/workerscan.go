@@ -23,6 +23,10 @@ type scanning struct {
 	due   time.Time   // of kill
 }
 
+// stoodStill is how much too late a deadline is heard of when it was this process that did
+// nothing for a while: it was stopped, or its virtual machine was.
+const stoodStill = time.Second
+
 // errSilent is the cause of a scan that the watchdog ends.
 var errSilent = errors.New("the device was silent for too long")
 
@@ -136,9 +140,12 @@ func (w *Worker) causeOf(s *scanning) error {
 // follow hands what the worker says to the sink until the scan's reply.
 func (w *Worker) follow(s *scanning) error {
 	for {
-		m, data, err := w.read(time.Now().Add(w.limits.Silent))
+		due := time.Now().Add(w.limits.Silent)
+		m, data, err := w.read(due)
 		cause := w.causeOf(s)
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && cause == nil && time.Since(due) > stoodStill:
+			// Nobody has listened: what the worker said may be in the pipe.
 		case errors.Is(err, os.ErrDeadlineExceeded) && cause == nil:
 			w.interrupt(s, errSilent, w.limits.Grace)
 		case err != nil:

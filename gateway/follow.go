@@ -11,14 +11,18 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 )
 
-// Sizes of a node's event stream. Each idle node costs one read buffer.
+// Limits of a node's event stream. Each idle node costs one read buffer.
 const (
 	eventBuffer = 256
-	maxEvent    = 64 << 10 // bytes of one line
+	maxEvent    = 8 << 10 // bytes of one line
+	eventRate   = 50      // events a second that go on to browsers; more wait at the node
+	eventBurst  = 2 * maxScanners
 )
 
 // listening is the reading of a node's events over a link.
@@ -32,12 +36,14 @@ type listening struct {
 	events  io.Closer
 	lines   lineReader
 	told    map[string]bool // the scanners named so far; nil once the node has named all
+	pace    *rate.Limiter
+	unread  bool // the log has that an event could not be read
 }
 
 // follow waits until the link takes requests and asks for the node's events. It returns
 // when the node has named all its scanners; listen reads on, end must be called.
 func (g *Gateway) follow(n *node, h *held) (*listening, error) {
-	f := &listening{g: g, n: n, h: h, told: map[string]bool{}}
+	f := &listening{g: g, n: n, h: h, told: map[string]bool{}, pace: rate.NewLimiter(eventRate, eventBurst)}
 	f.ctx, f.cancel = context.WithCancelCause(relay.WithControl(h.ctx))
 	select {
 	case <-h.chosen:
@@ -76,9 +82,14 @@ func (f *listening) end(err error) error {
 	if f.events != nil {
 		f.events.Close()
 	}
+	fell := f.ctx.Err() == nil // silent after err, and because of it
 	select {
 	case <-f.ctx.Done():
-		err = context.Cause(f.ctx)
+		if cause := context.Cause(f.ctx); fell && errors.Is(cause, errSilent) {
+			err = fmt.Errorf("%w, since %w", cause, err)
+		} else {
+			err = cause
+		}
 	case <-f.h.Done():
 	}
 	if f.silence != nil {
@@ -112,7 +123,11 @@ func (f *listening) next() error {
 	f.silence.Reset(silenceLimit)
 	line = bytes.TrimSpace(line)
 	if len(line) > 0 {
-		return f.g.onEvent(f.n, f.h, line, f.told)
+		if err := f.pace.Wait(f.ctx); err != nil {
+			return err
+		}
+		f.onEvent(line)
+		return nil
 	}
 	if f.told != nil { // the first heartbeat ends the list of all scanners
 		if f.g.registry.keepScanners(f.n, f.h, f.told) {
@@ -123,29 +138,34 @@ func (f *listening) next() error {
 	return nil
 }
 
-func (g *Gateway) onEvent(n *node, h *held, line []byte, told map[string]bool) error {
+// onEvent takes in what the node says of a scanner. What cannot be read is of a newer
+// version, perhaps, and no reason to do without the node's other scanners.
+func (f *listening) onEvent(line []byte) {
 	var e scan.Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		return fmt.Errorf("decoding a node's event: %w", err)
+		if !f.unread {
+			f.unread = true
+			f.g.log.Warn("an event of a node cannot be read, and is passed over", "node", f.n.id, "error", err)
+		}
+		return
 	}
 	if e.Scanner == nil {
-		return nil // of a newer version, perhaps
+		return // of a newer version, perhaps
 	}
 	changed := false
 	switch e.Type {
 	case scan.EventDeviceState:
-		if told != nil {
-			told[e.Scanner.ID] = true
+		if f.told != nil {
+			f.told[e.Scanner.ID] = true
 		}
-		changed = g.registry.putScanner(n, h, *e.Scanner)
+		changed = f.g.registry.putScanner(f.n, f.h, *e.Scanner)
 	case scan.EventDeviceGone:
-		changed = g.registry.removeScanner(n, h, e.Scanner.ID)
+		changed = f.g.registry.removeScanner(f.n, f.h, e.Scanner.ID)
 	default: // nothing that a gateway follows
 	}
 	if changed {
-		g.scannersChanged(n)
+		f.g.scannersChanged(f.n)
 	}
-	return nil
 }
 
 // scannersChanged has the node's scanners stored, and tells of the node how many it has.

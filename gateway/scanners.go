@@ -8,8 +8,22 @@ import (
 	"github.com/platen-scan/platen/proto/scan"
 )
 
-// maxScanners is how many scanners of one node are remembered.
-const maxScanners = 256
+// How much of a node's scanners is remembered.
+const (
+	maxScanners    = 256
+	maxScannerText = 256 // bytes of a name, and of each other text for people
+	maxScannerList = 16  // sources; reasons of a state
+)
+
+// cutScanner leaves of what a node says of a scanner what can be stored and shown.
+func cutScanner(s scan.Scanner) scan.Scanner {
+	for _, text := range []*string{&s.Name, &s.Make, &s.Model, &s.Location, &s.Driver} {
+		*text = clean(*text, maxScannerText)
+	}
+	s.Sources = s.Sources[:min(len(s.Sources), maxScannerList)]
+	s.Status.Reasons = s.Status.Reasons[:min(len(s.Status.Reasons), maxScannerList)]
+	return s
+}
 
 func compareScanner(s scan.Scanner, id string) int { return strings.Compare(s.ID, id) }
 
@@ -26,6 +40,7 @@ func (r *registry) putScanner(n *node, h *held, s scan.Scanner) (changed bool) {
 	if n.link != h || !n.owns(s.ID) {
 		return false
 	}
+	s = cutScanner(s)
 	s.Node = n.id
 	at, known := slices.BinarySearchFunc(n.scanners, s.ID, compareScanner)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -42,7 +43,9 @@ type client struct {
 }
 
 func newClient(e endpoint) (*client, error) {
-	transport := &http.Transport{ResponseHeaderTimeout: time.Minute}
+	// Of a name's addresses some may be dead: each has its share of the dialer's time.
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: time.Minute}
 	if e.CA != "" {
 		transport.TLSClientConfig = identity.TrustCA(e.CA)
 	}

@@ -206,21 +206,19 @@ func (g *gatewayService) introduce() error {
 	if err != nil {
 		return err
 	}
-	pairing, err := c.firstPairing(g.ctx)
-	if err != nil {
-		return err
-	}
-	token, err := api.Decode[api.JoinToken](c.CreateJoinToken(g.ctx, api.JoinTokenRequest{}))
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(g.stdout, "Platen gateway %q %s\n", g.name, version.String())
 	g.announce("browsers", g.publicURL())
 	g.announceSetup()
-	g.printPairing(pairing)
+	if err := g.firstPairing(c, api.RoleUser); err != nil {
+		return err
+	}
 	g.announceCA()
 	g.announce("administrator", fmt.Sprintf("platen --data %s pair --role admin", shellWord(g.data)))
 	g.announce("", "makes a link that signs you in here; as an administrator you let nodes in that are nearby")
+	token, err := api.Decode[api.JoinToken](c.CreateJoinToken(g.ctx, api.JoinTokenRequest{}))
+	if err != nil {
+		return g.without("nodes", "gateway token", err)
+	}
 	g.printToken(token)
 	return nil
 }

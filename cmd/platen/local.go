@@ -11,6 +11,7 @@ import (
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/internal/version"
+	"github.com/platen-scan/platen/proto/api"
 )
 
 type localCmd struct {
@@ -40,11 +41,9 @@ func (cmd *localCmd) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		p, err := c.firstPairing(s.ctx)
-		if err != nil {
+		if err := s.firstPairing(c, api.RoleUser); err != nil {
 			return err
 		}
-		s.printPairing(p)
 		n.announceCA()
 		n.announceSharing()
 		return nil

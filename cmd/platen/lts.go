@@ -158,10 +158,6 @@ func (l *ltsService) introduce() error {
 	if err != nil {
 		return err
 	}
-	pairing, err := api.Decode[api.Pairing](c.CreatePairing(l.ctx, api.PairingRequest{Role: api.RoleOperator}))
-	if err != nil {
-		return err
-	}
 	base, err := url.Parse(l.publicURL())
 	if err != nil {
 		return err
@@ -169,7 +165,9 @@ func (l *ltsService) introduce() error {
 	fmt.Fprintf(l.stdout, "Platen licence tracking server %q %s\n", l.name, version.String())
 	l.announce("browsers", l.publicURL())
 	l.announceSetup()
-	l.printPairing(pairing)
+	if err := l.firstPairing(c, api.RoleOperator); err != nil {
+		return err
+	}
 	l.announceCA()
 	l.announce("administrator", fmt.Sprintf("platen --data %s pair --role admin", shellWord(l.data)))
 	l.announce("key", l.self.Pin())

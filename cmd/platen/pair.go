@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/platen-scan/platen/internal/config"
 	"github.com/platen-scan/platen/proto/api"
+	"github.com/platen-scan/platen/proto/problem"
 )
 
 type pairCmd struct {
@@ -55,9 +55,24 @@ func (s *session) anyRunning() (*client, endpoint, error) {
 	return c, e, err
 }
 
-// firstPairing makes the code that a service shows when it starts.
-func (c *client) firstPairing(ctx context.Context) (api.Pairing, error) {
-	return api.Decode[api.Pairing](c.CreatePairing(ctx, api.PairingRequest{Role: api.RoleUser}))
+// firstPairing shows the code of a service that starts.
+func (s *session) firstPairing(c *client, role api.Role) error {
+	p, err := api.Decode[api.Pairing](c.CreatePairing(s.ctx, api.PairingRequest{Role: role}))
+	if err != nil {
+		return s.without("code", "pair", err)
+	}
+	s.printPairing(p)
+	return nil
+}
+
+// without says in what's place why there is none, and which command makes one. A service
+// that runs, but has no room for it just then, goes on: any other error comes back.
+func (s *session) without(what, command string, err error) error {
+	if refused := (*problem.Error)(nil); !errors.As(err, &refused) {
+		return err
+	}
+	fmt.Fprintf(s.stdout, "  %-15s none (%v)\n  %-15s platen --data %s %s makes one\n", what, err, "", shellWord(s.data), command)
+	return nil
 }
 
 // printPairing shows a pairing as QR code, link and digits.

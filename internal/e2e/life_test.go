@@ -67,6 +67,26 @@ func TestRevokedInMidPage(t *testing.T) {
 	o.Node.AwaitJob("the node went on", func(j scan.Job) bool { return j.Pages >= 2 })
 }
 
+// A gateway that is started again while as many codes are on show as may be starts.
+func TestStartWithoutCode(t *testing.T) {
+	o := testenv.NewGateway(t)
+	for made := 0; ; made++ {
+		if _, err := o.Gateway.CLI("pair"); err != nil {
+			break
+		}
+		if made == 100 {
+			t.Fatal("there is no end of codes")
+		}
+	}
+	o.Gateway.Kill()
+	o.Gateway.Start()
+	o.Gateway.Await(`^\s+code\s+none \(too-many-requests`, testenv.StartTimeout)
+	o.Gateway.Await(testenv.JoinLine, testenv.StartTimeout)
+	if got := nodes(t, o); len(got) != 0 {
+		t.Errorf("%d nodes", len(got))
+	}
+}
+
 // A data folder that was copied to a second machine is found out: both are cut off
 // until a person says which is the right one.
 func TestClonedNode(t *testing.T) {

@@ -10,11 +10,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -50,24 +48,7 @@ type gatewayCmd struct {
 
 type gatewayServeCmd struct{}
 
-// A gateway's memory belongs to links that are idle, nearly all of it, and Go's garbage
-// collector would let it double. So it is made to collect sooner, but later while the nodes
-// come back after a start: then the processor is what they wait for.
-const (
-	comeBack   = time.Minute
-	comeBackGC = 200 // percent of what is in use that may be garbage
-	idleGC     = 25
-)
-
 func (cmd *gatewayServeCmd) Run(s *session) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(comeBackGC)
-		calm := time.AfterFunc(comeBack, func() {
-			debug.SetGCPercent(idleGC)
-			debug.FreeOSMemory()
-		})
-		defer calm.Stop()
-	}
 	g, err := s.newGateway()
 	if err != nil {
 		return err
@@ -77,6 +58,7 @@ func (cmd *gatewayServeCmd) Run(s *session) error {
 	group.Go(func() error { return g.gateway.Serve(ctx) })
 	group.Go(func() error { return g.front.Serve(ctx) })
 	group.Go(func() error { return g.tracker.serve(ctx) })
+	group.Go(func() error { return tend(ctx, g.front.Handshakes) })
 	if g.turn != nil {
 		group.Go(func() error { return g.turn.Serve(ctx) })
 	}

@@ -201,6 +201,9 @@ func listenTCP(address string) (net.Listener, error) {
 // Addr is the port's address, once Listen has opened it.
 func (f *Front) Addr() net.Addr { return f.tcp.Addr() }
 
+// Handshakes counts those under way, until OnLink has taken the link.
+func (f *Front) Handshakes() int { return f.gate.handshakes() }
+
 // Close gives up a port that Serve was never called for.
 func (f *Front) Close() error { return errors.Join(f.tcp.Close(), f.udp.Close()) }
 

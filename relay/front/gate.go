@@ -71,6 +71,13 @@ func (g *gate) admit(from net.Addr) *ticket {
 	return &ticket{gate: g, from: prefix}
 }
 
+// handshakes counts those under way.
+func (g *gate) handshakes() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.total.handshakes
+}
+
 func (g *gate) add(prefix netip.Prefix, c count) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"golang.org/x/time/rate"
 
@@ -32,7 +31,7 @@ type listening struct {
 	h       *held
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	silence *time.Timer
+	silence silence
 	events  io.Closer
 	lines   lineReader
 	told    map[string]bool // the scanners named so far; nil once the node has named all
@@ -52,7 +51,7 @@ func (g *Gateway) follow(n *node, h *held) (*listening, error) {
 	case <-h.Done():
 		return f, relay.ErrLinkLost
 	}
-	f.silence = time.AfterFunc(silenceLimit, func() { f.cancel(errSilent) })
+	f.silence.begin(&g.hearing, func() { f.cancel(errSilent) })
 	if err := f.ask(); err != nil {
 		return f, fmt.Errorf("asking for the node's events: %w", err)
 	}
@@ -92,9 +91,7 @@ func (f *listening) end(err error) error {
 		}
 	case <-f.h.Done():
 	}
-	if f.silence != nil {
-		f.silence.Stop()
-	}
+	f.silence.end()
 	return err
 }
 
@@ -120,7 +117,7 @@ func (f *listening) next() error {
 	if err != nil {
 		return fmt.Errorf("reading the node's events: %w", err)
 	}
-	f.silence.Reset(silenceLimit)
+	f.silence.broken()
 	line = bytes.TrimSpace(line)
 	if len(line) > 0 {
 		if err := f.pace.Wait(f.ctx); err != nil {

@@ -93,6 +93,7 @@ type Gateway struct {
 
 	links    chan arrival
 	greeting chan struct{} // holds a word for each hello that is under way
+	hearing  hearing
 	snapshot *snapshots
 	serve    sync.Once
 

@@ -3,10 +3,12 @@
 package bench
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +17,8 @@ import (
 
 var (
 	sizes  = flag.String("nodes", "2000,5000", "how many nodes, in growing order; two cores carry no 10,000 and their gateway")
-	rounds = flag.Int("rounds", 3, "restarts of the gateway, with the first number of nodes")
+	nice   = flag.Int("nice", 0, "how far the nodes yield to the gateway: they would not have its processors")
+	rounds = flag.Int("rounds", 3, "restarts of the gateway, with the first number of nodes; 0: none")
 	settle = flag.Duration("settle", 4*time.Minute, "how long nodes are idle before memory is read")
 )
 
@@ -29,7 +32,7 @@ func TestScale(t *testing.T) {
 	r := &report{}
 	w := newTown(t)
 	empty := w.rest(*settle / 2)
-	rows := []string{fmt.Sprintf("0 | | | %.1f | | %.2f", mib(empty.memory), empty.cpu)}
+	rows := []string{fmt.Sprintf("0 | | | %.1f | | %.2f |", mib(empty.memory), empty.cpu)}
 	var restarts []restarted
 	for i, text := range strings.Split(*sizes, ",") {
 		count, err := strconv.Atoi(text)
@@ -41,30 +44,35 @@ func TestScale(t *testing.T) {
 		idle := w.rest(*settle)
 		each := float64(idle.memory-empty.memory) / float64(count)
 		stand := w.online(t.Context(), callerOf(t, w.Gateway).base)
-		rows = append(rows, fmt.Sprintf("%d | %d | %d | %.1f (%.1f when the last had come) | %.1f KiB | %.1f", count, stand, w.overQUIC(), mib(idle.memory), mib(fresh), each/1024, idle.cpu))
+		rows = append(rows, fmt.Sprintf("%d | %d | %d | %.1f (%.1f when the last had come) | %.1f KiB | %.1f | %.1f", count, stand, w.overQUIC(), mib(idle.memory), mib(fresh), each/1024, idle.cpu, idle.nodes))
 		t.Log(rows[len(rows)-1])
 		r.goal(fmt.Sprintf("memory of the gateway for each of %d idle nodes", count), fmt.Sprintf("≤ %d KiB", mostPerNode>>10), "%.0f KiB", each/1024)
 		r.goal(fmt.Sprintf("%d nodes come, and stand after %v", count, *settle), "all", "%d", stand)
-		if i == 0 {
+		if i == 0 && *rounds > 0 {
 			restarts = w.restarts(*rounds)
 		}
 	}
-	slowest := time.Duration(0)
-	for _, back := range restarts {
-		slowest = max(slowest, back.all)
+	if len(restarts) > 0 {
+		slowest := slices.MaxFunc(restarts, func(a, b restarted) int { return cmp.Compare(a.all, b.all) })
+		r.goal("gateway killed and started 0.5 s later: all nodes are back", "≤ "+mostRestart.String(), "%s", seconds(slowest.all))
 	}
-	r.goal("gateway killed and started 0.5 s later: all nodes are back", "≤ "+mostRestart.String(), "%s", seconds(slowest))
+	yield := ""
+	if *nice > 0 {
+		yield = fmt.Sprintf(", and yield to it (nice %d)", *nice)
+	}
 	r.section("Idle nodes", fmt.Sprintf("Simulated nodes: the real keeper, QUIC link and handshake of each, an event stream with one scanner and a heartbeat of 64 bytes every "+
-		"two seconds; %d in a process and behind one address. They join one after the other. Their garbage is collected late (GOGC=400): they share the processors of the gateway. "+
-		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, *settle, cpuOver))
-	r.table("nodes | of these stand | over QUIC | MiB | a node | CPU %", rows...)
-	r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
-		"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")
-	table := []string{}
-	for _, back := range restarts {
-		table = append(table, back.String())
+		"two seconds; %d in a process and behind one address. They join one after the other. Their garbage is collected late (GOGC=400): they share the processors of the gateway%s. "+
+		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, yield, *settle, cpuOver))
+	r.table("nodes | of these stand | over QUIC | MiB | a node | CPU % | CPU % of the nodes", rows...)
+	if len(restarts) > 0 {
+		r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
+			"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")
+		table := []string{}
+		for _, back := range restarts {
+			table = append(table, back.String())
+		}
+		r.table("gateway answers | first node | half | 99 % | all | CPU of gateway + nodes | load before | job under way", table...)
 	}
-	r.table("gateway answers | first node | half | 99 % | all | CPU of gateway + nodes | load before | job under way", table...)
 	r.write(t, fmt.Sprintf(`# Scale
 
 Written by `+"`make scale`"+` on %s, %d cores, %s, load %s at the end. How many nodes one gateway carries, and how soon they are back.
@@ -78,6 +86,7 @@ const cpuOver = 30 * time.Second
 type idle struct {
 	memory int64   // bytes
 	cpu    float64 // percent of one core
+	nodes  float64 // the same, of the simulated nodes
 }
 
 // rest waits until what was set up is forgotten, then measures.
@@ -85,10 +94,10 @@ func (w *town) rest(settle time.Duration) idle {
 	w.t.Helper()
 	pids := family(w.Gateway.PID())
 	pause(w.t, settle-cpuOver)
-	before := cpu(pids)
+	gateway, nodes := cpu(pids), cpu(w.offices)
 	pause(w.t, cpuOver)
-	spent := cpu(pids) - before
-	return idle{memory: pss(pids), cpu: 100 * spent.Seconds() / cpuOver.Seconds()}
+	percent := func(spent time.Duration) float64 { return 100 * spent.Seconds() / cpuOver.Seconds() }
+	return idle{memory: pss(pids), cpu: percent(cpu(pids) - gateway), nodes: percent(cpu(w.offices) - nodes)}
 }
 
 // pause lets time pass: idleness is what is measured.

@@ -115,7 +115,7 @@ func (w *town) grow(count int) {
 // simulator starts a process of nodes, which wait for start.
 func (w *town) simulator(count int) (keys []ed25519.PublicKey, start func()) {
 	w.t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command("nice", "-n", fmt.Sprint(*nice), os.Args[0])
 	// The processors that they share with the gateway here are not its own: their garbage may wait.
 	cmd.Env = append(os.Environ(), "GOGC=400", fmt.Sprintf("%s=%d 127.0.1.%d", simulatorEnv, count, 1+len(w.offices)))
 	in, err := cmd.StdinPipe()

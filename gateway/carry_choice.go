@@ -48,9 +48,9 @@ func (r *registry) rivalOf(n *node, h *held, took time.Duration) *held {
 }
 
 // betterLocked chooses between the node's link and its companion: the companion, which
-// costs less, unless it has shown that it carries clearly less than the link can. A
-// link that is not measured is tried as soon as the other one is found to be the
-// bottleneck.
+// costs less, unless it has shown that it carries clearly less than the link can: this
+// companion, not one before it. A link that is not measured is tried as soon as the other
+// one is found to be the bottleneck.
 func (n *node) betterLocked(without *held, now time.Time) *held {
 	link, bulk := n.link, n.bulk
 	if link != nil && (link == without || link.gone()) {
@@ -77,7 +77,7 @@ func (n *node) betterLocked(without *held, now time.Time) *held {
 		return bulk
 	case !ofLink.known(now):
 		return link
-	case ofLink.rate > clearlyMore*ofBulk.rate && now.Sub(ofBulk.at) < companionBad:
+	case ofLink.rate > clearlyMore*ofBulk.rate && now.Sub(ofBulk.at) < companionBad && bulk.since.Before(ofBulk.at):
 		return link
 	}
 	return bulk

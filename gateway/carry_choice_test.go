@@ -123,6 +123,29 @@ func TestNetworkChanges(t *testing.T) {
 	})
 }
 
+// Another companion is not judged by what the one before it carried.
+func TestCompanionIsRenewed(t *testing.T) {
+	newDesk(t, 60*mega, func(d *desk) {
+		quic, old := d.both()
+		rates(quic, old, 20e6, 2e6)
+		d.fetch()
+		d.fetch()
+		spent(quic, old)
+		d.fetch()
+		if got := spent(quic, old); got[1] > 0 {
+			t.Fatalf("%d bytes came over the bad companion", got[1])
+		}
+		next := d.open(relay.KindTCP, true)
+		next.set(func(w *wire) { w.rate = 80e6 })
+		for range 2 {
+			d.fetch()
+			if got := spent(quic, old, next); got[2] < 50*mega { // the link may be measured again
+				t.Errorf("%v bytes came over link, companion before and companion", got)
+			}
+		}
+	})
+}
+
 // However the links change, a body does not run to and fro.
 func TestBodyMovesRarely(t *testing.T) {
 	newDesk(t, 100*mega, func(d *desk) {

@@ -13,6 +13,7 @@ const (
 	flowWindow   = 100 * time.Millisecond // the least time that a measurement takes
 	flowBytes    = 1 << 20                // and the least bytes
 	flowLong     = time.Second            // a measurement of less after so long
+	flowSure     = 400 * time.Millisecond // one that takes so long needs no other beside it
 	clearlyMore  = 1.25                   // below that two links count as equal
 	moveGain     = 2                      // a companion is left in mid-body for so many times its rate
 	shift        = 3                      // a rate that grew or fell so many times: the network has changed
@@ -57,6 +58,7 @@ type estimate struct {
 	rate  float64   // bytes a second
 	bound bool      // the link was the bottleneck; else it may carry more
 	at    time.Time // zero: never measured
+	rough bool      // of the beginning of a body
 }
 
 // known reports whether the estimate still counts.
@@ -131,15 +133,16 @@ func (f *flow) settleLocked(now time.Time) {
 	if f.waiting > 0 {
 		waited += now.Sub(f.since)
 	}
-	next := estimate{rate: float64(f.bytes) / took.Seconds(), bound: 2*waited >= took, at: now}
+	next := estimate{rate: float64(f.bytes) / took.Seconds(), bound: 2*waited >= took, at: now, rough: !full}
 	if old := f.last; old.known(now) {
 		switch {
 		case !f.warm, !next.bound && old.bound && next.rate <= old.rate:
 			next = old
+		case old.rough:
 		case !next.bound:
 			next.rate = max(next.rate, old.rate)
 		case old.bound:
-			next.rate = old.rate + (next.rate-old.rate)/4
+			next.rate = old.rate + (next.rate-old.rate)*min(1, took.Seconds()/flowSure.Seconds())
 		}
 	}
 	if next.bound && (next.rate > shift*f.usual || next.rate < f.usual/shift) {

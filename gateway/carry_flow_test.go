@@ -75,6 +75,9 @@ func TestFlow(t *testing.T) {
 	now = now.Add(time.Second)
 	carryFor(&f, &now, 100, 400_000, 9*ms)
 	before, _ := f.estimate()
+	if !near(before.rate, 40e6) {
+		t.Errorf("what a short body said still counts beside a long one: %+v", before)
+	}
 	now = now.Add(time.Second)
 	carryFor(&f, &now, 9, 120_000, 9*ms)
 	if e, _ := f.estimate(); !near(e.rate, before.rate) {

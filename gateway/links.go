@@ -84,7 +84,7 @@ func (g *Gateway) take(serving context.Context, link relay.Link) (*node, *held, 
 		}
 		return nil, nil, err
 	}
-	h := &held{Link: link, signer: signer, chosen: make(chan struct{})}
+	h := &held{Link: link, since: time.Now(), signer: signer, chosen: make(chan struct{})}
 	h.ctx, h.end = context.WithCancelCause(serving)
 	older, excess, err := g.registry.up(n, h, welcome.Bulk)
 	if err != nil {

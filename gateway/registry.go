@@ -55,6 +55,7 @@ type node struct {
 // held is a link that the gateway serves.
 type held struct {
 	relay.Link
+	since  time.Time
 	signer *identity.Identity // with the key that the link began with
 	ctx    context.Context    // ends with following the node's events over this link
 	end    context.CancelCauseFunc

@@ -15,18 +15,22 @@ import (
 // says in the companion's hello what it is for (Bulk).
 //
 // It is dialed when a large body has begun over the present link, and drained when
-// it was not used for companionIdle, so that an idle node has one link. When the
+// it was not used for companionIdle, so that an idle node has one link. One that such
+// bodies pass by has shown the gateway that it carries less. That may be due to what its
+// connection went through: when a road becomes longer, BBR sends a fortieth for ten
+// seconds, and is as slow to find back. A new one knows nothing of that. When the
 // present link falls it takes its place. When a new link takes that place both are
 // drained. A present link of the last kind has no companion.
 
 // company is what a keeping knows of the companion.
 type company struct {
-	beside  *held     // nil: none
-	joining bool      // it is being dialed
-	target  Target    // of the present link: a companion goes to the same address
-	apart   time.Time // no dial before that
-	refused int       // dials that failed, one after the other
-	asked   time.Time // when it was wanted last
+	beside  *held         // nil: none
+	joining bool          // it is being dialed
+	target  Target        // of the present link: a companion goes to the same address
+	apart   time.Time     // no dial before that
+	refused int           // dials that failed, one after the other
+	asked   time.Time     // when it was wanted last
+	past    time.Duration // bodies may pass it by for so long
 
 	wanted chan struct{}
 	joined chan joined
@@ -56,13 +60,14 @@ func (s *keeping) want() {
 
 // alone begins with a new present link, which went to t.
 func (s *keeping) alone(t Target) {
-	s.target, s.apart, s.refused = t, time.Time{}, 0
+	s.target, s.apart, s.refused, s.past = t, time.Time{}, 0, companionPast
 }
 
 // accompany dials a companion, unless there is one or none can be.
 func (s *keeping) accompany() {
 	now := time.Now()
 	s.asked = now
+	s.renew(now)
 	if s.current == nil || s.beside != nil || s.joining || now.Before(s.apart) {
 		return
 	}
@@ -83,6 +88,25 @@ func (s *keeping) accompany() {
 			}
 		}
 	})
+}
+
+// renew drains a companion that large bodies have passed by for a while.
+func (s *keeping) renew(now time.Time) {
+	if s.beside == nil {
+		return
+	}
+	last, busy := s.beside.load.quiet()
+	if last.Before(s.beside.since) {
+		last = s.beside.since
+	}
+	if busy || now.Sub(last) < s.past {
+		return
+	}
+	s.past = min(2*s.past, companionIdle)
+	if last.Sub(s.beside.since) > companionIdle {
+		s.past = companionPast // it was of use before
+	}
+	s.dismiss()
 }
 
 func (s *keeping) onJoined(j joined) {

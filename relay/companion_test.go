@@ -90,8 +90,6 @@ func TestKeeperClosesAnIdleCompanion(t *testing.T) {
 		first := w.newest(w.tcp)
 		w.fetch(first, "/ping")
 		w.pass(50 * time.Second)
-		w.fetch(w.newest(w.quic), large) // a use too: the gateway found the present link better
-		w.pass(50 * time.Second)
 		if !alive(first) {
 			t.Fatal("a companion in use was closed")
 		}
@@ -116,6 +114,43 @@ func TestKeeperClosesAnIdleCompanion(t *testing.T) {
 		w.pass(time.Second)
 		if next := w.newest(w.tcp); next == first || !alive(next) {
 			t.Error("it does not come back when it is wanted")
+		}
+	})
+}
+
+// A companion that bodies pass by makes place for another, ever more rarely.
+func TestKeeperRenewsACompanion(t *testing.T) {
+	run(t, (*world).sends, func(w *world) {
+		passBy := func(times int) {
+			for range times {
+				w.fetch(w.newest(w.quic), large)
+				w.pass(time.Second)
+			}
+		}
+		passBy(60)
+		if n := len(w.tcp.links); n != 4 {
+			t.Errorf("%d companions in a minute in which bodies passed them by, want 4", n)
+		}
+		w.pass(10 * time.Second)
+		for _, l := range w.tcp.links[:len(w.tcp.links)-1] {
+			if alive(l) {
+				t.Error("a companion that was replaced stays open")
+			}
+		}
+		for range 100 { // of use
+			w.fetch(w.newest(w.tcp), small)
+			w.pass(time.Second)
+		}
+		last := w.newest(w.tcp)
+		w.fetch(w.newest(w.quic), large) // by a body that began before
+		w.pass(time.Second)
+		if w.newest(w.tcp) != last {
+			t.Error("a companion in use was replaced")
+		}
+		n := len(w.tcp.links)
+		passBy(70)
+		if got := len(w.tcp.links) - n; got < 2 {
+			t.Errorf("one that was of use for long was replaced %d times in the minute after", got)
 		}
 	})
 }

@@ -24,7 +24,8 @@ const (
 	backoffCap    = 8 * time.Second // in the first minute without a link
 	backoffLate   = time.Minute     // later, and when the gateway said no
 	backoffSettle = 10 * time.Second
-	companionIdle = time.Minute // a companion without use is closed after this
+	companionIdle = time.Minute     // a companion without use is closed after this
+	companionPast = 5 * time.Second // one that bodies pass by is replaced after this, and after twice as long each time, up to companionIdle
 )
 
 // Config is what a Keeper needs.

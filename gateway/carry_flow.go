@@ -121,7 +121,9 @@ func (f *flow) resetLocked(now time.Time) {
 }
 
 // settleLocked makes an estimate of the window if it is full. The first one, while a
-// link's rate still grows, counts only where nothing better is known.
+// link's rate still grows, counts only where nothing better is known, or where it is
+// better than what is known: on a fast network a page has no second window unless
+// something held it up.
 func (f *flow) settleLocked(now time.Time) {
 	took := now.Sub(f.began)
 	full := took >= flowWindow && f.bytes >= flowBytes || took >= flowLong
@@ -136,9 +138,10 @@ func (f *flow) settleLocked(now time.Time) {
 	next := estimate{rate: float64(f.bytes) / took.Seconds(), bound: 2*waited >= took, at: now, rough: !full}
 	if old := f.last; old.known(now) {
 		switch {
-		case !f.warm, !next.bound && old.bound && next.rate <= old.rate:
-			next = old
 		case old.rough:
+		case (!f.warm || !next.bound && old.bound) && next.rate <= old.rate:
+			next = old
+		case !f.warm:
 		case !next.bound:
 			next.rate = max(next.rate, old.rate)
 		case old.bound:

@@ -50,6 +50,15 @@ func TestFlow(t *testing.T) {
 		t.Error("an estimate does not age")
 	}
 
+	// Short bodies of a fast link say what it carries, too: only what was held up lasts long.
+	f = flow{}
+	carryFor(&f, &now, 100, 300_000, 9*ms)
+	now = now.Add(time.Second)
+	carryFor(&f, &now, 15, 1_000_000, 9*ms)
+	if e, _ := f.estimate(); !near(e.rate, 100e6) || !e.bound {
+		t.Errorf("after a fast body that was short: %+v", e)
+	}
+
 	// Two bodies share a link: it carries what they take together.
 	f = flow{}
 	f.enter(now)

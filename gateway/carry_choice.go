@@ -49,7 +49,7 @@ func (r *registry) rivalOf(n *node, h *held, took time.Duration) *held {
 
 // betterLocked chooses between the node's link and its companion: the companion, which
 // costs less, unless it has shown that it carries clearly less than the link can: this
-// companion, not one before it. A link that is not measured is tried as soon as the other
+// companion, not one before it, and not only at the beginning of a body. A link that is not measured is tried as soon as the other
 // one is found to be the bottleneck.
 func (n *node) betterLocked(without *held, now time.Time) *held {
 	link, bulk := n.link, n.bulk
@@ -73,7 +73,7 @@ func (n *node) betterLocked(without *held, now time.Time) *held {
 	ofLink, linkShifted := n.flows.of(link.Kind()).estimate()
 	ofBulk, ofLink = ofBulk.since(linkShifted), ofLink.since(bulkShifted)
 	switch {
-	case !ofBulk.known(now), !ofBulk.bound:
+	case !ofBulk.known(now), !ofBulk.bound, ofBulk.rough:
 		return bulk
 	case !ofLink.known(now):
 		return link

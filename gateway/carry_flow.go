@@ -11,6 +11,7 @@ import (
 const (
 	estimateKept = 10 * time.Minute       // the network may have changed
 	flowWindow   = 100 * time.Millisecond // the least time that a measurement takes
+	flowFirst    = 10 * time.Millisecond  // the same while nothing is known
 	flowBytes    = 1 << 20                // and the least bytes
 	flowLong     = time.Second            // a measurement of less after so long
 	flowSure     = 400 * time.Millisecond // one that takes so long needs no other beside it
@@ -58,7 +59,7 @@ type estimate struct {
 	rate  float64   // bytes a second
 	bound bool      // the link was the bottleneck; else it may carry more
 	at    time.Time // zero: never measured
-	rough bool      // of the beginning of a body
+	rough bool      // of the beginning of a body: it may carry more
 }
 
 // known reports whether the estimate still counts.
@@ -121,13 +122,12 @@ func (f *flow) resetLocked(now time.Time) {
 }
 
 // settleLocked makes an estimate of the window if it is full. The first one, while a
-// link's rate still grows, counts only where nothing better is known, or where it is
-// better than what is known: on a fast network a page has no second window unless
-// something held it up.
+// link's rate still grows, is rough: it counts only where nothing, or less, is known. On a
+// fast network a page has no second window unless something held it up.
 func (f *flow) settleLocked(now time.Time) {
 	took := now.Sub(f.began)
 	full := took >= flowWindow && f.bytes >= flowBytes || took >= flowLong
-	first := !f.warm && f.bytes >= flowBytes && !f.last.known(now)
+	first := !f.warm && f.bytes >= flowBytes && took >= flowFirst && !f.last.known(now)
 	if !full && !first || took <= 0 {
 		return
 	}
@@ -135,20 +135,19 @@ func (f *flow) settleLocked(now time.Time) {
 	if f.waiting > 0 {
 		waited += now.Sub(f.since)
 	}
-	next := estimate{rate: float64(f.bytes) / took.Seconds(), bound: 2*waited >= took, at: now, rough: !full}
+	next := estimate{rate: float64(f.bytes) / took.Seconds(), bound: 2*waited >= took, at: now, rough: !f.warm && took < flowSure}
 	if old := f.last; old.known(now) {
 		switch {
-		case old.rough:
-		case (!f.warm || !next.bound && old.bound) && next.rate <= old.rate:
+		case (next.rough || !next.bound && old.bound) && next.rate <= old.rate:
 			next = old
-		case !f.warm:
+		case next.rough:
 		case !next.bound:
 			next.rate = max(next.rate, old.rate)
 		case old.bound:
 			next.rate = old.rate + (next.rate-old.rate)*min(1, took.Seconds()/flowSure.Seconds())
 		}
 	}
-	if next.bound && (next.rate > shift*f.usual || next.rate < f.usual/shift) {
+	if next.bound && !next.rough && (next.rate > shift*f.usual || next.rate < f.usual/shift) {
 		if f.usual > 0 {
 			f.shifted = now
 		}

@@ -285,6 +285,8 @@ func TestKilledServers(t *testing.T) {
 		if items[0].Used != total {
 			t.Errorf("%d pages of the licence are used, want %d", items[0].Used, total)
 		}
+	}
+	for _, p := range []*serverProcess{main, standby} {
 		p.kill()
 		verifyKilled(t, p, n, total)
 	}

@@ -32,9 +32,9 @@ func bad(loss float64) testenv.Weather {
 	return testenv.Weather{Delay: 5 * time.Millisecond, Loss: loss}
 }
 
-// settle lets pages come until the network's last change no longer counts: BBR goes by the
+// getUsed lets pages come until the network's last change no longer counts: BBR goes by the
 // shortest round trip of the last ten seconds, and takes a while to find back.
-func settle(t *testing.T, fetch ...func() error) {
+func getUsed(t *testing.T, fetch ...func() error) {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < 15*time.Second; {
 		for _, f := range fetch {
@@ -60,7 +60,7 @@ func losing(t *testing.T, r *report) {
 		for _, w := range wires {
 			w.Set(bad(loss))
 		}
-		settle(t, tcp.relayed(), all.relayed(), reno.relayed())
+		getUsed(t, tcp.relayed(), all.relayed(), reno.relayed())
 		rtt := roundTrip(t, all.NodeHost, all.GatewayForNode+":18602")
 		rounds := 7
 		if loss == 0.01 {

@@ -21,13 +21,14 @@ import (
 type restarted struct {
 	answers, first, half, most, all time.Duration
 	gateway, nodes                  time.Duration // of processor time until all were back
+	quic                            int           // nodes over QUIC before
 	load                            string        // of the machine before
 	job                             string
 }
 
 func (r restarted) String() string {
-	return fmt.Sprintf("%s | %s | %s | %s | %s | %s + %s | %s | %s", seconds(r.answers), seconds(r.first), seconds(r.half), seconds(r.most), seconds(r.all),
-		seconds(r.gateway), seconds(r.nodes), r.load, r.job)
+	return fmt.Sprintf("%s | %s | %s | %s | %s | %s + %s | %d | %s | %s", seconds(r.answers), seconds(r.first), seconds(r.half), seconds(r.most), seconds(r.all),
+		seconds(r.gateway), seconds(r.nodes), r.quic, r.load, r.job)
 }
 
 // away is how long a killed gateway stays away.
@@ -42,7 +43,7 @@ func (w *town) restarts(rounds int) (list []restarted) {
 		w.await(w.nodes)
 		list = append(list, w.restart())
 		w.t.Log(list[len(list)-1])
-		pause(w.t, 20*time.Second) // the next round begins with settled nodes
+		pause(w.t, 100*time.Second) // the next round begins with settled nodes: a silence keeps them off QUIC for a minute and a half
 	}
 	return list
 }
@@ -51,7 +52,7 @@ func (w *town) restart() restarted {
 	w.t.Helper()
 	job := w.beginJob()
 	c := callerOf(w.t, w.Gateway)
-	r := restarted{load: load()}
+	r := restarted{quic: w.overQUIC(), load: load()}
 	w.Gateway.Kill()
 	killed, nodes := time.Now(), cpu(w.offices)
 	pause(w.t, away)

@@ -71,7 +71,7 @@ func TestScale(t *testing.T) {
 		for _, back := range restarts {
 			table = append(table, back.String())
 		}
-		r.table("gateway answers | first node | half | 99 % | all | CPU of gateway + nodes | load before | job under way", table...)
+		r.table("gateway answers | first node | half | 99 % | all | CPU of gateway + nodes | over QUIC before | load before | job under way", table...)
 	}
 	r.write(t, fmt.Sprintf(`# Scale
 

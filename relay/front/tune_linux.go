@@ -14,7 +14,7 @@ const maxSegment = 1280 - 40 - 20
 // unsent is how many bytes the system takes of a body that is not yet on its way to a
 // browser. By itself it takes megabytes: they would wait in the gateway's memory for one
 // that is slow, who looked fast until they are full, and dead while a third of them is sent.
-const unsent = 128 << 10
+const unsent = 64 << 10
 
 // tune is net.ListenConfig.Control: both ends of accepted connections then send
 // segments of maxSegment bytes at most. Without it all but such networks work.

@@ -49,8 +49,8 @@ func (r *registry) rivalOf(n *node, h *held, took time.Duration) *held {
 
 // betterLocked chooses between the node's link and its companion: the companion, which
 // costs less, unless it has shown that it carries clearly less than the link can: this
-// companion, not one before it, and not only at the beginning of a body. A link that is not measured is tried as soon as the other
-// one is found to be the bottleneck.
+// companion, not one before it, and not only at the beginning of a body. A link that is
+// not measured is tried as soon as the other one is found to be the bottleneck.
 func (n *node) betterLocked(without *held, now time.Time) *held {
 	link, bulk := n.link, n.bulk
 	if link != nil && (link == without || link.gone()) {

@@ -69,7 +69,7 @@ web-browser: build ## every screen of the app in Chromium, on five sizes and in 
 
 e2e: build ## whole system: processes, network namespaces, SANE, Chromium (as root)
 	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -E env PATH=$$PATH"; \
-	$$sudo go test -tags e2e -count 1 -timeout 20m ./internal/e2e/...
+	$$sudo go test -tags e2e -count 1 -timeout 30m ./internal/e2e/...
 
 check: lint ## formatting, vet, static checks, generated code is current
 	@stale=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$stale" ] || { echo "gofmt: $$stale"; exit 1; }

@@ -34,6 +34,7 @@ func TestScale(t *testing.T) {
 	empty := w.rest(*settle / 2)
 	rows := []string{fmt.Sprintf("0 | | | %.1f | | %.2f |", mib(empty.memory), empty.cpu)}
 	var restarts []restarted
+	var wants string
 	for i, text := range strings.Split(*sizes, ",") {
 		count, err := strconv.Atoi(text)
 		if err != nil {
@@ -48,6 +49,8 @@ func TestScale(t *testing.T) {
 		t.Log(rows[len(rows)-1])
 		r.goal(fmt.Sprintf("memory of the gateway for each of %d idle nodes", count), fmt.Sprintf("≤ %d KiB", mostPerNode>>10), "%.0f KiB", each/1024)
 		r.goal(fmt.Sprintf("%d nodes come, and stand after %v", count, *settle), "all", "%d", stand)
+		cores := 10_000 / float64(count) / 100
+		wants = fmt.Sprintf("As %d do, 10,000 nodes would take %.1f cores of the gateway and %.1f of the simulation; here are %d for both.", count, idle.cpu*cores, idle.nodes*cores, runtime.NumCPU())
 		if i == 0 && *rounds > 0 {
 			restarts = w.restarts(*rounds)
 		}
@@ -64,6 +67,7 @@ func TestScale(t *testing.T) {
 		"two seconds; %d in a process and behind one address. They join one after the other. Their garbage is collected late (GOGC=400): they share the processors of the gateway%s. "+
 		"The gateway is the built program. Memory is its PSS after %v; CPU is in percent of one core, over %v.", perOffice, yield, *settle, cpuOver))
 	r.table("nodes | of these stand | over QUIC | MiB | a node | CPU % | CPU % of the nodes", rows...)
+	fmt.Fprintf(r, "\n%s\n", wants)
 	if len(restarts) > 0 {
 		r.section("The gateway is killed", "Killed (SIGKILL) and started 0.5 s later. Times are from the kill until the gateway counts that many nodes as online. Nodes and gateway share the "+
 			"machine's cores. Meanwhile a real node scans from its feeder: the job was begun before the kill.")

@@ -46,7 +46,7 @@ func TestRoadLife(t *testing.T) {
 			if got.Whole != 50 {
 				t.Errorf("%+v, want 50 pages", got)
 			}
-			if counts := m.bytes(); counts[row.road] < counts["relay"] {
+			if counts := m.bytes(); counts[row.road] == 0 { // how many come by it depends on which way is faster
 				t.Errorf("bytes by road: %v", counts)
 			}
 		})

@@ -12,7 +12,7 @@ import (
 
 // Limits of a port; a zero field means its default. An IPv6 client is its /64.
 type Limits struct {
-	Handshakes       int // in flight, TCP and QUIC together; 1536
+	Handshakes       int // in flight, TCP and QUIC together; 1024
 	HandshakesPerIP  int // 256, but at most half as many as are free: an office behind one address comes back at once
 	Connections      int // 20,000
 	ConnectionsPerIP int // 4,096
@@ -25,7 +25,7 @@ func (l Limits) filled() Limits {
 			*v = d
 		}
 	}
-	def(&l.Handshakes, 1536)
+	def(&l.Handshakes, 1024)
 	def(&l.HandshakesPerIP, 256)
 	def(&l.Connections, 20_000)
 	def(&l.ConnectionsPerIP, 4096)

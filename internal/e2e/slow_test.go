@@ -198,13 +198,10 @@ func memoryOf(t testing.TB, pid int) int64 {
 // slice, and a window for the few that come first.
 const slowMemory = 512 << 10
 
-// afterStart has a gateway collect its garbage as it does after its first minute.
-const afterStart = "GOGC=25"
-
 // TestSlowReaders: many who take a page slowly keep nobody from taking it fast, nor from being
 // answered, and the page waits for them at the node, not in the gateway's memory.
 func TestSlowReaders(t *testing.T) {
-	o := testenv.NewRoom(t, afterStart)
+	o := testenv.NewRoom(t)
 	o.StartNode(t, "PLATEN_NODE_DRIVERS=virtual")
 	out, err := o.Node.CLI("scan", "-q", "--json", "--source", "platen", "--mode", "color", "-r", "600", "-o", filepath.Join(t.TempDir(), "page.png"))
 	if err != nil {

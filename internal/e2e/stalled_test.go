@@ -45,7 +45,7 @@ func (b *trickle) Read(p []byte) (int, error) {
 // TestStalledClients: whoever asks much of a gateway and then takes nothing, or sends nearly
 // nothing, costs it little memory, and others do not notice.
 func TestStalledClients(t *testing.T) {
-	o := testenv.NewRoom(t, afterStart)
+	o := testenv.NewRoom(t)
 	o.StartNode(t, "PLATEN_NODE_DRIVERS=virtual")
 	out, err := o.Node.CLI("scan", "-q", "--json", "--source", "platen", "--mode", "color", "-r", "600", "-o", filepath.Join(t.TempDir(), "page.png"))
 	if err != nil {

@@ -54,7 +54,7 @@ func (w *town) restart() restarted {
 	c := callerOf(w.t, w.Gateway)
 	r := restarted{quic: w.overQUIC(), load: load()}
 	w.Gateway.Kill()
-	killed, nodes := time.Now(), cpu(w.offices)
+	killed, nodes := time.Now(), cpu(w.processes)
 	pause(w.t, away)
 	w.Gateway.Start()
 	note := func(at *time.Duration, reached bool) {
@@ -73,7 +73,7 @@ func (w *town) restart() restarted {
 			w.t.Fatalf("%d of %d nodes are back after %v", there, w.nodes, patience)
 		}
 	}
-	r.gateway, r.nodes = cpu(family(w.Gateway.PID())), cpu(w.offices)-nodes
+	r.gateway, r.nodes = cpu(family(w.Gateway.PID())), cpu(w.processes)-nodes
 	w.Gateway.Await(testenv.JoinLine, patience)
 	r.job = w.endJob(job)
 	return r

@@ -31,7 +31,7 @@ import (
 )
 
 // simulatorEnv makes this test binary a process of simulated nodes: their number, and
-// the address of this machine that they dial from.
+// the number of the first of their offices, each of which is an address of this machine.
 const simulatorEnv = "PLATEN_SCALE_NODES"
 
 // apart is how much later than the one before a node dials first. How soon all come that
@@ -51,12 +51,12 @@ func TestMain(m *testing.M) {
 
 // simulate makes nodes, prints their keys, reads where the gateway is, and keeps the
 // nodes' links until standard input ends.
-func simulate(count, from string) error {
+func simulate(count, first string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
 		return err
 	}
-	local, err := netip.ParseAddr(from)
+	office, err := strconv.ParseUint(first, 10, 8)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func simulate(count, from string) error {
 	defer running.Wait()
 	defer cancel()
 	for i, node := range nodes {
-		keeper, err := node.keeper(addr, pin, local)
+		keeper, err := node.keeper(addr, pin, netip.AddrFrom4([4]byte{127, 0, 1, byte(int(office) + i/perOffice)}))
 		if err != nil {
 			return err
 		}

@@ -29,8 +29,11 @@ import (
 	"github.com/platen-scan/platen/relay"
 )
 
-// perOffice is how many simulated nodes share a process and an address.
-const perOffice = 500
+// How many simulated nodes share an address, and how many a process.
+const (
+	perOffice  = 500
+	perProcess = 2 * perOffice
+)
 
 // patience is how long all nodes may take to come.
 const patience = 3 * time.Minute
@@ -38,11 +41,11 @@ const patience = 3 * time.Minute
 // town is a gateway and the simulated nodes that are enrolled at it.
 type town struct {
 	*testenv.Office
-	t       *testing.T
-	token   string // an administrator's, which outlives the gateway's process
-	read    *http.Client
-	offices []int // processes of simulated nodes
-	nodes   int   // enrolled
+	t         *testing.T
+	token     string // an administrator's, which outlives the gateway's process
+	read      *http.Client
+	processes []int // of simulated nodes
+	nodes     int   // enrolled
 }
 
 func newTown(t *testing.T) *town {
@@ -94,15 +97,15 @@ func (w *town) grow(count int) {
 	var starts []func()
 	var keys []ed25519.PublicKey
 	for w.nodes+len(keys) < count {
-		more, start := w.simulator(min(perOffice, count-w.nodes-len(keys)))
+		more, start := w.simulator(min(perProcess, count-w.nodes-len(keys)))
 		keys, starts = append(keys, more...), append(starts, start)
 	}
 	w.Gateway.Kill()
 	w.enrol(keys)
 	w.nodes = count
 	w.StartGateway()
-	// One office after the other: a town does not come at once but after a power cut.
-	for there := count - len(keys); ; there = min(count, there+perOffice) {
+	// One process after the other: a town does not come at once but after a power cut.
+	for there := count - len(keys); ; there = min(count, there+perProcess) {
 		w.await(there)
 		if len(starts) == 0 {
 			return
@@ -115,15 +118,16 @@ func (w *town) grow(count int) {
 // simulator starts a process of nodes, which wait for start.
 func (w *town) simulator(count int) (keys []ed25519.PublicKey, start func()) {
 	w.t.Helper()
-	cmd := exec.Command("nice", "-n", fmt.Sprint(*nice), os.Args[0])
-	// The processors that they share with the gateway here are not its own: their garbage may wait.
-	cmd.Env = append(os.Environ(), "GOGC=400", fmt.Sprintf("%s=%d 127.0.1.%d", simulatorEnv, count, 1+len(w.offices)))
+	cmd := exec.Command(os.Args[0])
+	// The processors that they share with the gateway here are not its own: their garbage may
+	// wait, and none of their nodes is helped by a second one.
+	cmd.Env = append(os.Environ(), "GOGC=400", "GOMAXPROCS=1", fmt.Sprintf("%s=%d %d", simulatorEnv, count, 1+len(w.processes)*perProcess/perOffice))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	p := testenv.Start(w.t, "simulated nodes", cmd)
-	w.offices = append(w.offices, p.PID())
+	w.processes = append(w.processes, p.PID())
 	p.Await("^made$", patience)
 	for _, line := range p.Output() {
 		if text, ok := strings.CutPrefix(line, "key "); ok {

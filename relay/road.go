@@ -1,9 +1,6 @@
 package relay
 
-import (
-	"context"
-	"net"
-)
+import "net"
 
 // The kinds of roads: the ways by which a browser reaches a node without the gateway
 // between them. An adapter of one (wtroad, rtcroad) is a net.Listener whose connections
@@ -35,15 +32,18 @@ type RoadSession interface {
 	Close(reason string)   // at once, with every exchange; may be called again
 }
 
-type roadKey struct{}
-
-// WithRoad says by which road a request came.
-func WithRoad(ctx context.Context, s RoadSession) context.Context {
-	return context.WithValue(ctx, roadKey{}, s)
-}
-
-// RoadOf is the road by which a request came; nil: by none.
-func RoadOf(ctx context.Context) RoadSession {
-	s, _ := ctx.Value(roadKey{}).(RoadSession)
-	return s
+// AcceptExchange is the Accept of a road: the next of its exchanges, and none once it is
+// closed.
+func AcceptExchange(exchanges <-chan net.Conn, closed <-chan struct{}) (net.Conn, error) {
+	select {
+	case <-closed:
+		return nil, net.ErrClosed
+	default:
+	}
+	select {
+	case c := <-exchanges:
+		return c, nil
+	case <-closed:
+		return nil, net.ErrClosed
+	}
 }

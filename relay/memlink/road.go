@@ -14,7 +14,7 @@ import (
 // memory it has no goroutine and time that testing/synctest can fake.
 type Road struct {
 	kind   relay.Kind
-	accept chan *roadConn
+	accept chan net.Conn
 
 	mu       sync.Mutex
 	browsers map[*RoadBrowser]bool
@@ -27,23 +27,11 @@ func NewRoad(kind relay.Kind) *Road {
 	if kind == "" {
 		kind = relay.KindMem
 	}
-	return &Road{kind: kind, accept: make(chan *roadConn), browsers: map[*RoadBrowser]bool{}, closed: make(chan struct{})}
+	return &Road{kind: kind, accept: make(chan net.Conn), browsers: map[*RoadBrowser]bool{}, closed: make(chan struct{})}
 }
 
 // Accept waits for the next exchange. What it returns is a relay.RoadConn.
-func (r *Road) Accept() (net.Conn, error) {
-	select {
-	case <-r.closed:
-		return nil, net.ErrClosed
-	default:
-	}
-	select {
-	case c := <-r.accept:
-		return c, nil
-	case <-r.closed:
-		return nil, net.ErrClosed
-	}
-}
+func (r *Road) Accept() (net.Conn, error) { return relay.AcceptExchange(r.accept, r.closed) }
 
 // Close ends every session.
 func (r *Road) Close() error {

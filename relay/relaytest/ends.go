@@ -27,15 +27,11 @@ import (
 
 // inFlight is a link with one endless answer under way.
 func inFlight(t *testing.T, hs Harness) (l relay.Link, n *node, body io.ReadCloser, ended chan struct{}) {
-	ended = make(chan struct{})
-	l, n = up(t, hs, func(w http.ResponseWriter, r *http.Request) {
-		defer close(ended)
-		endless(w, func(int) {})
-		<-r.Context().Done()
-	})
-	answer := do(t, l, request(t, "GET", "/page", nil))
+	h, all := endlessAnswers()
+	l, n = up(t, hs, h)
+	answer := do(t, l, request(t, "GET", "/a", nil))
 	flows(t, answer.Body)
-	return l, n, answer.Body, ended
+	return l, n, answer.Body, all["/a"]
 }
 
 // isGone fails the test unless a link is closed at the gateway: what was under way

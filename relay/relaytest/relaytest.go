@@ -1,5 +1,6 @@
-// Package relaytest is the conformance suite of links: an adapter that passes it
-// carries pages as package relay promises. Each adapter's tests call Run.
+// Package relaytest is the conformance suite of links and roads: an adapter that passes
+// it carries pages as package relay promises. The tests of a link's adapter call Run, those
+// of a road's RunRoad.
 package relaytest
 
 import (
@@ -44,27 +45,13 @@ type Harness struct {
 // Run checks the adapter behind connect, which makes a fresh harness; what it
 // opens must be closed by t.Cleanup.
 func Run(t *testing.T, connect func(t *testing.T) Harness) {
-	rows := []struct {
-		name string
-		test func(*testing.T, Harness)
-	}{
-		{"first bytes arrive before the last are written", testGrowing},
-		{"a large body arrives whole", testLarge},
-		{"many at once", testParallel},
+	run(t, both, func(t *testing.T) harness { return connect(t) })
+	run(t, []row[Harness]{
 		{"many in turn", testSequence},
-		{"request bodies", testRequestBodies},
-		{"an answer before the request body ends", testEarlyAnswer},
-		{"ranges", testRanges},
-		{"answers without a body", testBodiless},
 		{"headers that cross and headers that do not", testHeaders},
 		{"only paths", testOnlyPaths},
 		{"a canceled request resets its stream only", testCancel},
-		{"a closed body ends its handler only", testCloseBody},
-		{"a storm of canceled requests", testCancelStorm},
-		{"a handler that panics", testPanic},
-		{"a short body is not taken for a whole one", testShortBody},
 		{"stalled readers", testStalledReaders},
-		{"a stalled body is reset", testStallReset},
 		{"the gateway closes in flight", testGatewayCloses},
 		{"the node closes in flight", testNodeCloses},
 		{"the node's context ends", testContextEnds},
@@ -75,7 +62,52 @@ func Run(t *testing.T, connect func(t *testing.T) Harness) {
 		{"a dial that is given up", testDialCanceled},
 		{"foreign certificates", testForeignCertificates},
 		{"drain with a transfer in flight", testDrain},
-	}
+	}, connect)
+}
+
+// both are the rows of links and roads alike.
+var both = []row[harness]{
+	{"first bytes arrive before the last are written", testGrowing},
+	{"a large body arrives whole", testLarge},
+	{"many at once", testParallel},
+	{"request bodies", testRequestBodies},
+	{"an answer before the request body ends", testEarlyAnswer},
+	{"ranges", testRanges},
+	{"answers without a body", testBodiless},
+	{"a closed body ends its handler only", testCloseBody},
+	{"a storm of closed bodies", testCloseStorm},
+	{"a handler that panics", testPanic},
+	{"a short body is not taken for a whole one", testShortBody},
+	{"a stalled body is reset", testStallReset},
+}
+
+// harness is what Harness and RoadHarness have in common.
+type harness interface {
+	// serve answers with h until the test ends. What it returns asks, over one link or by
+	// one session.
+	serve(t *testing.T, h http.HandlerFunc) http.RoundTripper
+	atOnce() int  // requests
+	large() int64 // bytes of a large body
+}
+
+func (hs Harness) serve(t *testing.T, h http.HandlerFunc) http.RoundTripper {
+	t.Helper()
+	l, _ := up(t, hs, h)
+	return l
+}
+
+func (Harness) atOnce() int  { return relay.MaxRequests }
+func (Harness) large() int64 { return largeBody }
+
+const largeBody = 64 << 20
+
+type row[H any] struct {
+	name string
+	test func(*testing.T, H)
+}
+
+// run tests each row with a harness of its own.
+func run[H any](t *testing.T, rows []row[H], connect func(t *testing.T) H) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			leaks := goleak.IgnoreCurrent()
@@ -150,9 +182,9 @@ func request(t *testing.T, method, path string, body io.Reader) *http.Request {
 }
 
 // do makes a request that must be answered.
-func do(t *testing.T, l relay.Link, r *http.Request) *http.Response {
+func do(t *testing.T, c http.RoundTripper, r *http.Request) *http.Response {
 	t.Helper()
-	answer, err := l.RoundTrip(r)
+	answer, err := c.RoundTrip(r)
 	if err != nil {
 		t.Fatalf("RoundTrip(%s %s): %v", r.Method, r.URL.Path, err)
 	}
@@ -171,10 +203,10 @@ func text(t *testing.T, answer *http.Response) string {
 	return string(b)
 }
 
-// works fails the test unless the link answers.
-func works(t *testing.T, l relay.Link) {
+// works fails the test unless the link or road answers.
+func works(t *testing.T, c http.RoundTripper) {
 	t.Helper()
-	if got := text(t, do(t, l, request(t, "GET", "/ping", nil))); got != "pong" {
+	if got := text(t, do(t, c, request(t, "GET", "/ping", nil))); got != "pong" {
 		t.Errorf("GET /ping = %q, want pong", got)
 	}
 }

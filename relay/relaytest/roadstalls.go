@@ -17,14 +17,14 @@ import (
 func roadSilent(t *testing.T, hs RoadHarness) {
 	serveRoadWithin(t, hs, func(w http.ResponseWriter, r *http.Request) { ping(w, r) }, time.Second)
 	c := join(t, hs)
-	answers(t, c)
+	works(t, c)
 	conn := open(t, c)
 	io.WriteString(conn, "GET / HT")
 	conn.SetReadDeadline(time.Now().Add(Patience))
 	if _, err := io.Copy(io.Discard, conn); isTimeout(err) {
 		t.Error("a silent exchange stays open")
 	}
-	answers(t, c)
+	works(t, c)
 }
 
 // roadDeadlines: on the connection itself, as net/http uses them.
@@ -126,12 +126,12 @@ func roadStalledReaders(t *testing.T, hs RoadHarness) {
 		})
 	})
 	c, other := join(t, hs), join(t, hs)
-	answers(t, other)
+	works(t, other)
 	before := heapInUse()
 	stalled := make([]*http.Response, RoadExchanges)
 	stall := func(from, to int) {
 		for i := from; i < to; i++ {
-			stalled[i] = ask(t, c, request(t, "GET", "/page", nil))
+			stalled[i] = do(t, c, request(t, "GET", "/page", nil))
 		}
 		for range to - from {
 			await(t, filling, "the stalled bodies to fill their windows")
@@ -139,10 +139,10 @@ func roadStalledReaders(t *testing.T, hs RoadHarness) {
 	}
 	stall(0, RoadExchanges-1)
 	start := time.Now()
-	answers(t, c)
+	works(t, c)
 	t.Logf("an exchange behind %d stalled ones: %v", RoadExchanges-1, time.Since(start))
 	stall(RoadExchanges-1, RoadExchanges)
-	answers(t, other)
+	works(t, other)
 	if got := total.Load(); got > RoadExchanges*most {
 		t.Errorf("%d bytes were written to %d browsers that read none", got, RoadExchanges)
 	}
@@ -150,26 +150,6 @@ func roadStalledReaders(t *testing.T, hs RoadHarness) {
 		t.Errorf("%d bytes of heap with %d stalled bodies, %d before", got, RoadExchanges, before)
 	}
 	stalled[0].Body.Close()
-	answers(t, c)
+	works(t, c)
 	flows(t, stalled[RoadExchanges-1].Body)
-}
-
-func roadStallReset(t *testing.T, hs RoadHarness) {
-	ended := make(chan error, 1)
-	slow := relay.Progress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ended <- endless(w, func(int) {})
-	}), 200*time.Millisecond)
-	c := roadUp(t, hs, func(w http.ResponseWriter, r *http.Request) {
-		if !ping(w, r) {
-			slow.ServeHTTP(w, r)
-		}
-	})
-	answer := ask(t, c, request(t, "GET", "/page", nil))
-	if err := await(t, ended, "the stalled handler to be stopped"); err == nil {
-		t.Error("the stalled handler's write ended well")
-	}
-	if n, err := io.Copy(io.Discard, answer.Body); err == nil {
-		t.Errorf("a stalled body ended well after %d bytes", n)
-	}
-	answers(t, c)
 }

@@ -13,19 +13,18 @@ import (
 	"github.com/platen-scan/platen/relay"
 )
 
-// twoStreams has an endless answer for each path but /ping, and tells when the
+// endlessAnswers has an endless answer for each path but /ping, and tells when the
 // handler of a path has ended.
-func twoStreams(t *testing.T, hs Harness) (l relay.Link, ended map[string]chan struct{}) {
+func endlessAnswers() (h http.HandlerFunc, ended map[string]chan struct{}) {
 	ended = map[string]chan struct{}{"/a": make(chan struct{}), "/b": make(chan struct{})}
-	l, _ = up(t, hs, func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if ping(w, r) {
 			return
 		}
 		defer close(ended[r.URL.Path])
 		endless(w, func(int) {})
 		<-r.Context().Done()
-	})
-	return l, ended
+	}, ended
 }
 
 // flows fails the test unless a body brings more than a window can hold.
@@ -37,7 +36,8 @@ func flows(t *testing.T, body io.Reader) {
 }
 
 func testCancel(t *testing.T, hs Harness) {
-	l, ended := twoStreams(t, hs)
+	h, ended := endlessAnswers()
+	l, _ := up(t, hs, h)
 	r := request(t, "GET", "/a", nil)
 	ctx, cancel := context.WithCancel(r.Context())
 	a, b := do(t, l, r.WithContext(ctx)), do(t, l, request(t, "GET", "/b", nil))
@@ -59,19 +59,22 @@ func testCancel(t *testing.T, hs Harness) {
 	}
 }
 
-func testCloseBody(t *testing.T, hs Harness) {
-	l, ended := twoStreams(t, hs)
-	a, b := do(t, l, request(t, "GET", "/a", nil)), do(t, l, request(t, "GET", "/b", nil))
+func testCloseBody(t *testing.T, hs harness) {
+	h, ended := endlessAnswers()
+	c := hs.serve(t, h)
+	a, b := do(t, c, request(t, "GET", "/a", nil)), do(t, c, request(t, "GET", "/b", nil))
 	flows(t, a.Body)
 	a.Body.Close()
 	await(t, ended["/a"], "the handler of the closed body to end")
 	flows(t, b.Body)
-	works(t, l)
+	works(t, c)
+	b.Body.Close()
+	await(t, ended["/b"], "the other handler to end")
 }
 
-func testCancelStorm(t *testing.T, hs Harness) {
+func testCloseStorm(t *testing.T, hs harness) {
 	var running atomic.Int64
-	l, _ := up(t, hs, func(w http.ResponseWriter, r *http.Request) {
+	c := hs.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if ping(w, r) {
 			return
 		}
@@ -80,32 +83,31 @@ func testCancelStorm(t *testing.T, hs Harness) {
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	for range 3 {
+	for range 5 {
 		var all sync.WaitGroup
-		for range relay.MaxRequests {
+		for range hs.atOnce() {
 			all.Go(func() {
-				r := request(t, "GET", "/hang", nil)
-				answer, err := l.RoundTrip(r)
+				answer, err := c.RoundTrip(request(t, "GET", "/hang", nil))
 				if err != nil {
-					t.Errorf("RoundTrip: %v", err)
+					t.Errorf("GET /hang: %v", err)
 					return
 				}
 				answer.Body.Close()
 			})
 		}
 		all.Wait()
-		works(t, l)
+		works(t, c)
 	}
 	for deadline := time.Now().Add(Patience); running.Load() > 0; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d handlers of canceled requests still run", running.Load())
+			t.Fatalf("%d handlers of closed bodies still run", running.Load())
 		}
-		works(t, l) // lets time pass
+		works(t, c) // lets time pass
 	}
 }
 
-func testPanic(t *testing.T, hs Harness) {
-	l, _ := up(t, hs, func(w http.ResponseWriter, r *http.Request) {
+func testPanic(t *testing.T, hs harness) {
+	c := hs.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if ping(w, r) {
 			return
 		}
@@ -119,12 +121,12 @@ func testPanic(t *testing.T, hs Harness) {
 		panic("a handler's mistake")
 	})
 	for _, path := range []string{"/at-once", "/abort"} {
-		if answer, err := l.RoundTrip(request(t, "GET", path, nil)); err == nil {
+		if answer, err := c.RoundTrip(request(t, "GET", path, nil)); err == nil {
 			answer.Body.Close()
 			t.Errorf("GET %s was answered with %d", path, answer.StatusCode)
 		}
 	}
-	answer, err := l.RoundTrip(request(t, "GET", "/later", nil))
+	answer, err := c.RoundTrip(request(t, "GET", "/later", nil))
 	if err == nil { // the reset may overtake the header
 		n, err := io.Copy(io.Discard, answer.Body)
 		if err == nil {
@@ -132,7 +134,7 @@ func testPanic(t *testing.T, hs Harness) {
 		}
 		answer.Body.Close()
 	}
-	works(t, l)
+	works(t, c)
 }
 
 func testStalledReaders(t *testing.T, hs Harness) {
@@ -177,22 +179,22 @@ func testStalledReaders(t *testing.T, hs Harness) {
 	flows(t, stalled[len(stalled)-1].Body)
 }
 
-func testStallReset(t *testing.T, hs Harness) {
+func testStallReset(t *testing.T, hs harness) {
 	ended := make(chan error, 1)
 	slow := relay.Progress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ended <- endless(w, func(int) {})
 	}), 200*time.Millisecond)
-	l, _ := up(t, hs, func(w http.ResponseWriter, r *http.Request) {
+	c := hs.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if !ping(w, r) {
 			slow.ServeHTTP(w, r)
 		}
 	})
-	answer := do(t, l, request(t, "GET", "/page", nil))
+	answer := do(t, c, request(t, "GET", "/page", nil))
 	if err := await(t, ended, "the stalled handler to be stopped"); err == nil {
 		t.Error("the stalled handler's write ended well")
 	}
 	if n, err := io.Copy(io.Discard, answer.Body); err == nil {
 		t.Errorf("a stalled body ended well after %d bytes", n)
 	}
-	works(t, l)
+	works(t, c)
 }

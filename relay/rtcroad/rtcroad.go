@@ -94,7 +94,7 @@ type Road struct {
 	timing      timing
 	certificate tls.Certificate
 
-	conns  chan *conn
+	conns  chan net.Conn
 	closed chan struct{}
 
 	mu       sync.Mutex
@@ -132,7 +132,7 @@ func New(c Config) (*Road, error) {
 			connect: 10 * time.Second, unused: 30 * time.Second, lost: 10 * time.Second, gather: 450 * time.Millisecond,
 			drain: 10 * time.Second, linger: time.Minute,
 		},
-		conns: make(chan *conn), closed: make(chan struct{}), sessions: map[*session]bool{},
+		conns: make(chan net.Conn), closed: make(chan struct{}), sessions: map[*session]bool{},
 	}, nil
 }
 
@@ -183,19 +183,7 @@ func (r *Road) Serve(ctx context.Context) error {
 }
 
 // Accept waits for the next exchange. What it returns is a relay.RoadConn.
-func (r *Road) Accept() (net.Conn, error) {
-	select {
-	case <-r.closed:
-		return nil, net.ErrClosed
-	default:
-	}
-	select {
-	case c := <-r.conns:
-		return c, nil
-	case <-r.closed:
-		return nil, net.ErrClosed
-	}
-}
+func (r *Road) Accept() (net.Conn, error) { return relay.AcceptExchange(r.conns, r.closed) }
 
 // Close ends every session, and the port once Serve has seen them through. It may be
 // called again.

@@ -18,6 +18,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/platen-scan/platen/relay"
 )
 
 // Path is where sessions are opened.
@@ -85,19 +87,7 @@ func (r *Road) Addr() net.Addr { return r.udp.LocalAddr() }
 func (r *Road) Hashes() []string { return r.config.Certificates.Hashes() }
 
 // Accept waits for a stream that a browser opens.
-func (r *Road) Accept() (net.Conn, error) {
-	select {
-	case <-r.closed:
-		return nil, net.ErrClosed
-	default:
-	}
-	select {
-	case c := <-r.accept:
-		return c, nil
-	case <-r.closed:
-		return nil, net.ErrClosed
-	}
-}
+func (r *Road) Accept() (net.Conn, error) { return relay.AcceptExchange(r.accept, r.closed) }
 
 // Close closes the port and ends every session; Serve returns.
 func (r *Road) Close() error {

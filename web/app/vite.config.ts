@@ -18,7 +18,7 @@ export default defineConfig({
     reportCompressedSize: false,
     rollupOptions: {
       // The SDK's code for roads has a name of its own, so that browser tests put another in its place.
-      output: { chunkFileNames: (chunk) => (chunk.facadeModuleId?.endsWith('/sdk/src/road/index.ts') ? 'assets/road-[hash].js' : 'assets/[name]-[hash].js') },
+      output: { chunkFileNames: (chunk) => (chunk.facadeModuleId?.endsWith('/sdk/src/road/roads.ts') ? 'assets/road-[hash].js' : 'assets/[name]-[hash].js') },
     },
   },
 });

@@ -1,6 +1,6 @@
 import type { Transport } from './http.js';
 import { path } from './path.js';
-import type { Roads } from './road/manager.js';
+import type { Roads } from './road/roads.js';
 import type { RoadOptions, RoadState } from './road/road.js';
 
 const maxKnown = 4096;
@@ -92,7 +92,7 @@ export class PageRoads {
 
   #load(): Promise<Roads | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
-    this.#loading ??= import('./road/index.js').then(
+    this.#loading ??= import('./road/roads.js').then(
       ({ Roads }) => {
         if (this.#closed) return undefined;
         const roads = new Roads(this.#transport.service(), this.#options);

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Roads } from '../src/road/manager.js';
+import type { Roads } from '../src/road/roads.js';
 import type { Direct } from '../src/road/road.js';
 import { Verdicts } from '../src/road/verdicts.js';
 import { Meter } from '../src/road/measure.js';

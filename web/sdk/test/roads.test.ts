@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { ConnectionError, ProblemError } from '../src/index.js';
-import type { Roads } from '../src/road/manager.js';
+import type { Roads } from '../src/road/roads.js';
 import type { Direct } from '../src/road/road.js';
 import { random, sha256 } from './duplex.js';
 import { deferred } from './server.js';

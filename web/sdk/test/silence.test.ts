@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Lane } from '../src/road/lane.js';
-import { Roads } from '../src/road/manager.js';
+import { Roads } from '../src/road/roads.js';
 import { Meter } from '../src/road/measure.js';
 import { NodeRoads } from '../src/road/node.js';
 import { roadTimes } from '../src/road/road.js';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { Roads } from '../src/road/manager.js';
+import { Roads } from '../src/road/roads.js';
 import type { Road, RoadKind, RoadOptions, RoadTimes } from '../src/road/road.js';
 import type { Means, RoadService } from '../src/road/service.js';
 import { overSocket, random, sha256 } from './duplex.js';

@@ -14,7 +14,7 @@ export interface Lane {
   alive(): Promise<boolean>;
 }
 
-export class Relay implements Lane {
+export class RelayLane implements Lane {
   readonly name = 'relay';
   readonly meter: Meter;
   readonly #service: RoadService;
@@ -42,9 +42,9 @@ export class Relay implements Lane {
 }
 
 /** What the node is told on a road. The session stays with the gateway: here the grant says who asks. */
-const passed = ['accept', 'range', 'if-range', 'if-none-match'];
+const forwarded = ['accept', 'range', 'if-range', 'if-none-match'];
 
-export class Direct implements Lane {
+export class DirectLane implements Lane {
   readonly meter: Meter;
   readonly open: OpenRoad;
   readonly #check: number;
@@ -62,7 +62,7 @@ export class Direct implements Lane {
   fetch(path: string, init: RequestInit): Promise<Response> {
     const headers: Record<string, string> = {};
     new Headers(init.headers).forEach((value, name) => {
-      if (passed.includes(name)) headers[name.replace(/(^|-)[a-z]/g, (c) => c.toUpperCase())] = value;
+      if (forwarded.includes(name)) headers[name.replace(/(^|-)[a-z]/g, (c) => c.toUpperCase())] = value;
     });
     return ask(this.open.road, { method: 'GET', path, headers, signal: init.signal ?? undefined });
   }

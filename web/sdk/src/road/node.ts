@@ -1,7 +1,7 @@
 import { ProblemError } from '../problem.js';
 import { pause } from '../retry.js';
 import { passed } from './clock.js';
-import { Direct as DirectLane, Relay, present, type Lane } from './lane.js';
+import { DirectLane, RelayLane, present, type Lane } from './lane.js';
 import type { Mark } from './measure.js';
 import { continued, type Lanes } from './resume.js';
 import type { Direct, OpenRoad, RoadKind, RoadState, RoadTimes } from './road.js';
@@ -42,7 +42,7 @@ class StalledError extends Error {
 export class NodeRoads implements Lanes {
   readonly #node: string;
   readonly #shared: Shared;
-  readonly #relay: Relay;
+  readonly #relay: RelayLane;
   readonly #closed = new AbortController();
   #state: RoadState = { road: 'relay', direct: 'idle', since: Date.now() };
   #direct: DirectLane | undefined;
@@ -65,7 +65,7 @@ export class NodeRoads implements Lanes {
   constructor(node: string, shared: Shared) {
     this.#node = node;
     this.#shared = shared;
-    this.#relay = new Relay(shared.service, shared.times);
+    this.#relay = new RelayLane(shared.service, shared.times);
   }
 
   get state(): RoadState {

@@ -1,5 +1,5 @@
 import type { Duplex, Road } from './road.js';
-import { unless } from './signal.js';
+import { following, unless } from './signal.js';
 import { UnverifiedError } from './statement.js';
 
 const gathering = 500; // milliseconds
@@ -26,13 +26,11 @@ export interface Answerer {
 export async function openWebRTC(node: Answerer, signal: AbortSignal, make: Make = (c) => new RTCPeerConnection(c)): Promise<Road> {
   signal.throwIfAborted();
   const pc = make({ iceServers: node.iceServers });
-  const failed = new AbortController();
+  const failed = following(signal);
   const watch = (): void => {
     if (pc.connectionState === 'failed' || pc.connectionState === 'closed') failed.abort(new TypeError('the peer connection failed'));
   };
-  const abort = (): void => failed.abort(signal.reason);
-  pc.addEventListener('connectionstatechange', watch);
-  signal.addEventListener('abort', abort, { once: true });
+  pc.addEventListener('connectionstatechange', watch, { signal: failed.signal });
   try {
     // Without a channel an offer has nothing to connect. Nothing is sent on this one: the node does not know it.
     const first = pc.createDataChannel('', { negotiated: true, id: 0 });
@@ -46,8 +44,7 @@ export async function openWebRTC(node: Answerer, signal: AbortSignal, make: Make
     pc.close();
     throw error;
   } finally {
-    signal.removeEventListener('abort', abort);
-    pc.removeEventListener('connectionstatechange', watch);
+    failed.abort();
   }
 }
 

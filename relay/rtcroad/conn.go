@@ -36,16 +36,16 @@ type conn struct {
 	err    error
 
 	// receive hands over each message, and waits until it is taken as a whole.
-	in    chan []byte
-	taken chan struct{}
-	late  deadline // for reading
+	in     chan []byte
+	taken  chan struct{}
+	readBy deadline
 
 	reading sync.Mutex
 	rest    []byte // of the message at hand
 
 	writing  sync.Mutex
-	written  uint64        // bytes
-	tardy    deadline      // for writing
+	written  uint64 // bytes
+	writeBy  deadline
 	progress chan struct{} // holds one when there may be more room
 
 	mu     sync.Mutex
@@ -58,8 +58,8 @@ func newConn(s *session, stream *sctp.Stream) *conn {
 		s: s, stream: stream, closed: make(chan struct{}), gone: make(chan struct{}),
 		in: make(chan []byte), taken: make(chan struct{}), progress: make(chan struct{}, 1),
 	}
-	c.late.init()
-	c.tardy.init()
+	c.readBy.init()
+	c.writeBy.init()
 	stream.OnBufferedAmountLow(c.advance)
 	return c
 }
@@ -109,8 +109,8 @@ func (c *conn) advance() {
 	}
 }
 
-// offer waits until the exchange may be served and is accepted.
-func (c *conn) offer() bool {
+// accepted waits until the exchange may be served and is accepted.
+func (c *conn) accepted() bool {
 	defer func() {
 		select {
 		case <-c.s.done:
@@ -283,7 +283,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	case <-c.s.done:
 		return 0, net.ErrClosed
-	case <-c.late.passed():
+	case <-c.readBy.passed():
 		return 0, os.ErrDeadlineExceeded
 	default:
 	}
@@ -294,12 +294,12 @@ func (c *conn) Read(b []byte) (int, error) {
 		select {
 		case c.rest = <-c.in:
 		case <-c.gone:
-			return 0, &net.OpError{Op: "read", Net: string(relay.KindWebRTC), Addr: c.RemoteAddr(), Err: c.err}
+			return 0, c.failure("read", c.err)
 		case <-c.closed:
 			return 0, net.ErrClosed
 		case <-c.s.done:
 			return 0, net.ErrClosed
-		case <-c.late.passed():
+		case <-c.readBy.passed():
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
@@ -323,7 +323,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 			return n, err
 		}
 		if _, err := c.stream.WriteSCTP(b[:m], sctp.PayloadTypeWebRTCBinary); err != nil {
-			return n, &net.OpError{Op: "write", Net: string(relay.KindWebRTC), Addr: c.RemoteAddr(), Err: err}
+			return n, c.failure("write", err)
 		}
 		n, b = n+m, b[m:]
 		c.written += uint64(m)
@@ -339,10 +339,10 @@ func (c *conn) room(n int) (int, error) {
 			return 0, net.ErrClosed
 		case <-c.s.done:
 			return 0, net.ErrClosed
-		case <-c.tardy.passed():
+		case <-c.writeBy.passed():
 			return 0, os.ErrDeadlineExceeded
 		case <-c.gone:
-			return 0, &net.OpError{Op: "write", Net: string(relay.KindWebRTC), Addr: c.RemoteAddr(), Err: c.err}
+			return 0, c.failure("write", c.err)
 		default:
 		}
 		held, most := c.stream.BufferedAmount(), uint64(queued)
@@ -368,9 +368,13 @@ func (c *conn) room(n int) (int, error) {
 		case <-c.gone:
 		case <-c.closed:
 		case <-c.s.done:
-		case <-c.tardy.passed():
+		case <-c.writeBy.passed():
 		}
 	}
+}
+
+func (c *conn) failure(op string, err error) error {
+	return &net.OpError{Op: op, Net: string(relay.KindWebRTC), Addr: c.RemoteAddr(), Err: err}
 }
 
 // Close ends the exchange after what was written has arrived; it does not wait for that.
@@ -386,11 +390,11 @@ func (c *conn) Close() error {
 
 func (c *conn) LocalAddr() net.Addr                { return c.s.road.socket.LocalAddr() }
 func (c *conn) RemoteAddr() net.Addr               { return c.s.RemoteAddr() }
-func (c *conn) SetReadDeadline(t time.Time) error  { c.late.set(t); return nil }
-func (c *conn) SetWriteDeadline(t time.Time) error { c.tardy.set(t); return nil }
+func (c *conn) SetReadDeadline(t time.Time) error  { c.readBy.set(t); return nil }
+func (c *conn) SetWriteDeadline(t time.Time) error { c.writeBy.set(t); return nil }
 
 func (c *conn) SetDeadline(t time.Time) error {
-	c.late.set(t)
-	c.tardy.set(t)
+	c.readBy.set(t)
+	c.writeBy.set(t)
 	return nil
 }

@@ -29,8 +29,7 @@ func (d *deadline) set(t time.Time) {
 		<-d.over // its function has been called, or is about to be
 	}
 	d.timer = nil
-	over := isClosed(d.over)
-	if over {
+	if isClosed(d.over) {
 		d.over = make(chan struct{})
 	}
 	if t.IsZero() {

@@ -25,6 +25,7 @@
 package rtcroad
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -114,15 +115,9 @@ func New(c Config) (*Road, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of WebRTC: %w", err)
 	}
-	if c.Limits.Sessions == 0 {
-		c.Limits.Sessions = 128
-	}
-	if c.Limits.PerMinute == 0 {
-		c.Limits.PerMinute = 240
-	}
-	if c.Limits.Channels == 0 {
-		c.Limits.Channels = 32
-	}
+	c.Limits.Sessions = cmp.Or(c.Limits.Sessions, 128)
+	c.Limits.PerMinute = cmp.Or(c.Limits.PerMinute, 240)
+	c.Limits.Channels = cmp.Or(c.Limits.Channels, 32)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -254,5 +249,3 @@ func machine() []netip.Addr {
 	}
 	return addresses
 }
-
-var _ relay.RoadSession = (*session)(nil)

@@ -43,6 +43,8 @@ type session struct {
 	remote    net.Addr
 }
 
+var _ relay.RoadSession = (*session)(nil)
+
 func newSession(r *Road, p *peer) *session {
 	s := &session{
 		road: r, peer: p, answered: make(chan struct{}), done: make(chan struct{}), used: make(chan struct{}),
@@ -139,7 +141,7 @@ func (s *session) exchange(stream *sctp.Stream) {
 		s.first()
 	}
 	s.channels.Go(c.receive)
-	if err == nil && c.offer() {
+	if err == nil && c.accepted() {
 		select {
 		case <-c.closed:
 		case <-c.gone:

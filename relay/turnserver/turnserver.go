@@ -10,6 +10,7 @@
 package turnserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -39,7 +40,6 @@ type Config struct {
 	RelayPorts [2]uint16 // UDP, the first and the last; zero: 49160 to 49200
 
 	Secret []byte // of the credentials; nil: made by New
-	Realm  string // "": "platen"
 
 	// Allowed says whether a peer is one to be reached. It is asked for every packet and
 	// must not wait. Loopback, link-local and other special addresses are none, whatever
@@ -57,6 +57,8 @@ type Limits struct {
 	PerUser     int // of one user, 4
 	Conns       int // TCP connections at once, 256
 }
+
+const realm = "platen" // of the credentials
 
 // Server relays packets. Its methods are safe for concurrent use.
 type Server struct {
@@ -94,18 +96,9 @@ func New(c Config) (*Server, error) {
 		c.Secret = make([]byte, 32)
 		rand.Read(c.Secret)
 	}
-	if c.Realm == "" {
-		c.Realm = "platen"
-	}
-	if c.Limits.Allocations == 0 {
-		c.Limits.Allocations = 40
-	}
-	if c.Limits.PerUser == 0 {
-		c.Limits.PerUser = 4
-	}
-	if c.Limits.Conns == 0 {
-		c.Limits.Conns = 256
-	}
+	c.Limits.Allocations = cmp.Or(c.Limits.Allocations, 40)
+	c.Limits.PerUser = cmp.Or(c.Limits.PerUser, 4)
+	c.Limits.Conns = cmp.Or(c.Limits.Conns, 256)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -141,7 +134,7 @@ func parseUsername(username string) (user string, expires time.Time, ok bool) {
 // authenticate is asked for the key of a name. An allocation belongs to the whole name.
 func (s *Server) authenticate(ra *turn.RequestAttributes) (userID string, key []byte, ok bool) {
 	_, expires, ok := parseUsername(ra.Username)
-	if !ok || !s.config.Now().Before(expires) || ra.Realm != s.config.Realm {
+	if !ok || !s.config.Now().Before(expires) || ra.Realm != realm {
 		return "", nil, false
 	}
 	return ra.Username, turn.GenerateAuthKey(ra.Username, ra.Realm, s.password(ra.Username)), true
@@ -174,7 +167,7 @@ func (s *Server) Listen() error {
 	}
 	s.running.Add(1) // until udp is closed
 	s.turn, err = turn.NewServer(turn.ServerConfig{
-		Realm: s.config.Realm, AuthHandler: s.authenticate, QuotaHandler: s.quota, LoggerFactory: loggers(s.log),
+		Realm: realm, AuthHandler: s.authenticate, QuotaHandler: s.quota, LoggerFactory: loggers(s.log),
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn: &watched{PacketConn: udp, end: sync.OnceFunc(s.running.Done)}, RelayAddressGenerator: allocator{s}, PermissionHandler: permission,
 		}},

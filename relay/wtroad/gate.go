@@ -1,6 +1,7 @@
 package wtroad
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -17,17 +18,13 @@ type Limits struct {
 }
 
 func (l Limits) filled() Limits {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
+	return Limits{
+		Sessions:      cmp.Or(l.Sessions, 256),
+		SessionsPerIP: cmp.Or(l.SessionsPerIP, 32),
+		Streams:       cmp.Or(l.Streams, 32),
+		Handshakes:    cmp.Or(l.Handshakes, 64),
+		RetryAbove:    cmp.Or(l.RetryAbove, 20),
 	}
-	def(&l.Sessions, 256)
-	def(&l.SessionsPerIP, 32)
-	def(&l.Streams, 32)
-	def(&l.Handshakes, 64)
-	def(&l.RetryAbove, 20)
-	return l
 }
 
 var errTooMany = errors.New("too many connections")

@@ -1,6 +1,11 @@
 package relay
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"github.com/platen-scan/platen/proto/problem"
+)
 
 // backoff decides when to dial again: full jitter, so that the nodes of a gateway
 // that restarts do not come back at one time.
@@ -28,4 +33,11 @@ func (b *backoff) wait(now time.Time, err error) time.Duration {
 	}
 	b.tries++
 	return time.Duration(b.random() * float64(ceiling))
+}
+
+// final reports whether trying soon again is useless: the gateway knows this node
+// and said no, or is not the one that the node joined.
+func final(err error) bool {
+	var p *problem.Error
+	return errors.As(err, &p) && !p.Code.Retryable()
 }

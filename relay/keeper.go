@@ -30,7 +30,7 @@ const (
 
 // Config is what a Keeper needs.
 type Config struct {
-	// Dialers in order of preference; two are raced.
+	// Dialers in order of preference; the next one starts a little after the one before.
 	Dialers []Dialer
 	// Target is asked before each dial: an address may change.
 	Target func(ctx context.Context) (Target, error)

@@ -17,6 +17,7 @@ import (
 	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/memlink"
+	"github.com/platen-scan/platen/relay/relaytest"
 )
 
 // road is one kind's way to the gateway, whose weather a test makes.
@@ -59,7 +60,7 @@ func (w *world) set(r *road, change func(*road)) {
 // run starts a Keeper inside a synctest bubble and stops it after the test.
 func run(t *testing.T, prepare func(*world), test func(*world)) {
 	t.Helper()
-	gateway, node := newIdentity(t), newIdentity(t)
+	gateway, node := relaytest.NewIdentity(t), relaytest.NewIdentity(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, began: time.Now(), quic: &road{kind: relay.KindQUIC}, tcp: &road{kind: relay.KindTCP},
@@ -222,15 +223,6 @@ func (w *world) answers(l relay.Link) {
 	if b, _ := io.ReadAll(answer.Body); string(b) != "pong" {
 		w.t.Errorf("answer = %q, want pong", b)
 	}
-}
-
-func newIdentity(t *testing.T) *identity.Identity {
-	t.Helper()
-	id, err := identity.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
 }
 
 var errBlocked = errors.New("no route")

@@ -3,12 +3,9 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/platen-scan/platen/proto/problem"
 )
 
 // purpose is why a dial was made.
@@ -309,22 +306,4 @@ func (s *silence) suspect(sent, heard uint64, now time.Time) bool {
 		s.owed = now
 	}
 	return !s.owed.IsZero() && now.Sub(s.owed) >= silenceLimit
-}
-
-// final reports whether trying soon again is useless: the gateway knows this node
-// and said no, or is not the one that the node joined.
-func final(err error) bool {
-	var p *problem.Error
-	return errors.As(err, &p) && !p.Code.Retryable()
-}
-
-// Refused is the error for a gateway that closed a link with reason. A reason that
-// is a problem code becomes that problem.
-func Refused(reason string) error {
-	for _, code := range problem.Codes() {
-		if string(code) == reason {
-			return code.Error()
-		}
-	}
-	return fmt.Errorf("the gateway closed the link: %q", reason)
 }

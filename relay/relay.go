@@ -31,11 +31,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/platen-scan/platen/internal/identity"
+	"github.com/platen-scan/platen/proto/problem"
 )
 
 // Names that both ends must agree on.
@@ -84,6 +86,17 @@ var (
 	// ErrBusy refused a dial: more are under way than the gateway takes at a time.
 	ErrBusy = errors.New("the gateway is busy with others")
 )
+
+// Refused is the error for a gateway that closed a link with reason. A reason that
+// is a problem code becomes that problem.
+func Refused(reason string) error {
+	for _, code := range problem.Codes() {
+		if string(code) == reason {
+			return code.Error()
+		}
+	}
+	return fmt.Errorf("the gateway closed the link: %q", reason)
+}
 
 // Link is the gateway's end. Requests go to the node; http.RoundTripper's rules
 // hold. Canceling a request's context resets its stream and no other.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/h2link"
 	"github.com/platen-scan/platen/relay/relaytest"
@@ -18,7 +17,7 @@ func TestConformance(t *testing.T) { relaytest.Run(t, connect) }
 
 // connect is a gateway on a loopback port.
 func connect(t *testing.T) relaytest.Harness {
-	gateway, node := newIdentity(t), newIdentity(t)
+	gateway, node := relaytest.NewIdentity(t), relaytest.NewIdentity(t)
 	config, err := gateway.AcceptTLS(relay.ALPNLink)
 	if err != nil {
 		t.Fatal(err)
@@ -69,13 +68,4 @@ func connect(t *testing.T) relaytest.Harness {
 			return err
 		},
 	}
-}
-
-func newIdentity(t testing.TB) *identity.Identity {
-	t.Helper()
-	id, err := identity.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/h3link"
 	"github.com/platen-scan/platen/relay/relaytest"
@@ -19,7 +18,7 @@ func TestConformance(t *testing.T) { relaytest.Run(t, connect) }
 
 // connect is a gateway on a loopback port.
 func connect(t *testing.T) relaytest.Harness {
-	gateway, node := newIdentity(t), newIdentity(t)
+	gateway, node := relaytest.NewIdentity(t), relaytest.NewIdentity(t)
 	config, err := gateway.AcceptTLS(relay.ALPNLink)
 	if err != nil {
 		t.Fatal(err)
@@ -59,23 +58,19 @@ func connect(t *testing.T) relaytest.Harness {
 	return relaytest.Harness{
 		Dialer: &h3link.Dialer{}, Links: links, Gateway: gateway.Public(), Allow: gate.Allow,
 		Target: relay.Target{Addr: address, Pin: gateway.Pin(), Identity: node},
-		Shake: func(ctx context.Context, c *tls.Config) error {
-			conn, err := quic.DialAddr(ctx, address, c, nil)
-			if err != nil {
-				return err
-			}
-			defer conn.CloseWithError(0, "")
-			_, err = conn.AcceptUniStream(ctx)
-			return err
-		},
+		Shake:  shake(address),
 	}
 }
 
-func newIdentity(t testing.TB) *identity.Identity {
-	t.Helper()
-	id, err := identity.New()
-	if err != nil {
-		t.Fatal(err)
+// shake is the harness' Shake at an address.
+func shake(address string) func(context.Context, *tls.Config) error {
+	return func(ctx context.Context, c *tls.Config) error {
+		conn, err := quic.DialAddr(ctx, address, c, nil)
+		if err != nil {
+			return err
+		}
+		defer conn.CloseWithError(0, "")
+		_, err = conn.AcceptUniStream(ctx)
+		return err
 	}
-	return id
 }

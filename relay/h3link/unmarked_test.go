@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/quic-go/quic-go"
-
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/front"
 	"github.com/platen-scan/platen/relay/h2link"
@@ -28,7 +26,7 @@ func TestConformanceAtAFront(t *testing.T) {
 }
 
 func connectFront(t *testing.T, dialer *h3link.Dialer, narrow bool) relaytest.Harness {
-	gateway, node := newIdentity(t), newIdentity(t)
+	gateway, node := relaytest.NewIdentity(t), relaytest.NewIdentity(t)
 	links := make(chan relay.Link, 8)
 	gate := new(relaytest.Gate)
 	f, err := front.New(front.Config{
@@ -58,14 +56,6 @@ func connectFront(t *testing.T, dialer *h3link.Dialer, narrow bool) relaytest.Ha
 	return relaytest.Harness{
 		Dialer: dialer, Links: links, Gateway: gateway.Public(), Allow: gate.Allow, Narrow: narrow,
 		Target: relay.Target{Addr: address, Pin: gateway.Pin(), Identity: node},
-		Shake: func(ctx context.Context, c *tls.Config) error {
-			conn, err := quic.DialAddr(ctx, address, c, nil)
-			if err != nil {
-				return err
-			}
-			defer conn.CloseWithError(0, "")
-			_, err = conn.AcceptUniStream(ctx)
-			return err
-		},
+		Shake:  shake(address),
 	}
 }

@@ -3,7 +3,6 @@ package memlink_test
 import (
 	"testing"
 
-	"github.com/platen-scan/platen/internal/identity"
 	"github.com/platen-scan/platen/relay"
 	"github.com/platen-scan/platen/relay/memlink"
 	"github.com/platen-scan/platen/relay/relaytest"
@@ -11,7 +10,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
-		gateway, node := newIdentity(t), newIdentity(t)
+		gateway, node := relaytest.NewIdentity(t), relaytest.NewIdentity(t)
 		links := make(chan relay.Link, 8)
 		gate := new(relaytest.Gate)
 		g := &memlink.Gateway{
@@ -24,13 +23,4 @@ func TestConformance(t *testing.T) {
 			Target: relay.Target{Addr: "mem", Pin: gateway.Pin(), Identity: node},
 		}
 	})
-}
-
-func newIdentity(t *testing.T) *identity.Identity {
-	t.Helper()
-	id, err := identity.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
 }

@@ -132,7 +132,7 @@ func noLink(t *testing.T, hs Harness) {
 
 func testWrongGateway(t *testing.T, hs Harness) {
 	target := hs.Target
-	target.Pin = identityOf(t).Pin()
+	target.Pin = NewIdentity(t).Pin()
 	if err := dial(t, hs, target); !errors.Is(err, identity.ErrWrongPeer) {
 		t.Errorf("Dial = %v, want %v", err, identity.ErrWrongPeer)
 	}

@@ -237,8 +237,8 @@ func pattern(n int64, seed byte) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }
 
-// identityOf makes an identity.
-func identityOf(t *testing.T) *identity.Identity {
+// NewIdentity makes an identity.
+func NewIdentity(t testing.TB) *identity.Identity {
 	t.Helper()
 	id, err := identity.New()
 	if err != nil {

@@ -100,6 +100,33 @@ func (a *asking) send(ctx context.Context, link *held, r *http.Request) (*http.R
 	return link.RoundTrip(out)
 }
 
+// maxResource is how many bytes of a node's resource are read here.
+const maxResource = 4 << 20
+
+// look asks a node for a resource in the name of a caller who waits for it.
+func (g *Gateway) look(ctx context.Context, n *node, caller access.Caller, path string, v any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errNoAnswer)
+	defer cancel()
+	if err := g.get(ctx, n, caller, path, v); err != nil {
+		return g.explain(ctx, n, err)
+	}
+	return nil
+}
+
+// get asks a node for a resource in the caller's name.
+func (g *Gateway) get(ctx context.Context, n *node, caller access.Caller, path string, v any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, nodeURL(path), nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&asking{g: g, node: n, caller: caller, ctx: ctx}).RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	return readAnswer(answer, maxResource, v)
+}
+
 // again reports whether a request may be sent a second time: because it never left,
 // or its link broke and a second time does what the first did.
 func again(r *http.Request, err error) bool {

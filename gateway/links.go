@@ -27,7 +27,7 @@ const (
 	linkVersion  = 1
 	helloLimit   = 5 * time.Second
 	silenceLimit = 7 * time.Second // a node sends a heartbeat every two seconds
-	maxWelcome   = 16 << 10        // bytes
+	maxBrief     = 16 << 10        // bytes of a short answer
 	maxVersion   = 64              // bytes of a version that is stored and shown
 )
 
@@ -133,7 +133,7 @@ func closingWord(err error) string {
 // hello introduces the gateway: the versions it speaks, and, signed, its time, by which
 // the node will judge grants, the number of the link, and the key that follows.
 func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link, signer *identity.Identity, number int64) (api.LinkWelcome, error) {
-	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), helloLimit)
+	ctx, cancel := context.WithTimeout(ctx, helloLimit)
 	defer cancel()
 	hello := api.LinkHello{
 		Api: apiVersion, Link: linkVersion, Gateway: g.cfg.Name,
@@ -142,28 +142,37 @@ func (g *Gateway) hello(ctx context.Context, n *node, link relay.Link, signer *i
 	if next := g.announced.Load(); next != nil {
 		hello.NextKey = access.NextKeyToken(signer, n.id, access.NextKey{Pin: next.Pin, From: next.From})
 	}
-	body, err := json.Marshal(hello)
-	if err != nil {
-		return api.LinkWelcome{}, fmt.Errorf("encoding the hello: %w", err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, nodeURL("/api/v1/link/hello"), bytes.NewReader(body))
-	if err != nil {
-		return api.LinkWelcome{}, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := link.RoundTrip(r)
-	if err != nil {
-		return api.LinkWelcome{}, err
-	}
-	defer answer.Body.Close()
 	var welcome api.LinkWelcome
-	if err := readAnswer(answer, maxWelcome, &welcome); err != nil {
+	if err := askLink(ctx, link, "/api/v1/link/hello", hello, &welcome, maxBrief); err != nil {
 		return api.LinkWelcome{}, err
 	}
 	if welcome.Api != apiVersion || welcome.Link != linkVersion {
 		return api.LinkWelcome{}, problem.New(problem.VersionNotSpoken, "the node speaks API %.20q and link %d", welcome.Api, welcome.Link)
 	}
 	return welcome, nil
+}
+
+// askLink posts what the gateway itself asks of a node. Its answer, of at most limit bytes,
+// goes into said; nil: it has none.
+func askLink(ctx context.Context, link relay.Link, path string, question, said any, limit int64) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return fmt.Errorf("encoding a question for a node: %w", err)
+	}
+	r, err := http.NewRequestWithContext(relay.WithControl(ctx), http.MethodPost, nodeURL(path), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := link.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if said == nil && (answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusAccepted) {
+		return nil
+	}
+	return readAnswer(answer, limit, said)
 }
 
 // nodeURL is a node's resource as a request over a link names it.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -20,9 +19,8 @@ import (
 )
 
 const (
-	listBudget  = 2 * time.Second // for all nodes together
-	asksAtOnce  = 64              // nodes
-	maxNodeList = 4 << 20         // bytes of one node's page
+	listBudget = 2 * time.Second // for all nodes together
+	asksAtOnce = 64              // nodes
 )
 
 // kindOfList says how a list that the nodes hold is merged.
@@ -239,20 +237,11 @@ func (m *merge) askPage(ctx context.Context, n *node, cursor string) ([]item, st
 	if cursor != "" {
 		query.Set("cursor", cursor)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, nodeURL(m.kind.path+"?"+query.Encode()), nil)
-	if err != nil {
-		return nil, "", err
-	}
-	answer, err := (&asking{g: m.g, node: n, caller: m.caller, ctx: ctx}).RoundTrip(r)
-	if err != nil {
-		return nil, "", err
-	}
-	defer answer.Body.Close()
 	var list struct {
 		Items []json.RawMessage `json:"items"`
 		Next  string            `json:"next"`
 	}
-	if err := readAnswer(answer, maxNodeList, &list); err != nil {
+	if err := m.g.get(ctx, n, m.caller, m.kind.path+"?"+query.Encode(), &list); err != nil {
 		return nil, "", err
 	}
 	if len(list.Items) == 0 && list.Next != "" || list.Next == cursor && cursor != "" {

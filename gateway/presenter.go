@@ -70,25 +70,6 @@ func (g *Gateway) scannerOf(ctx context.Context, owner *node, caller access.Call
 	return j.Scanner, nil
 }
 
-// look asks the owner for a resource in the caller's name.
-func (g *Gateway) look(ctx context.Context, owner *node, caller access.Caller, path string, v any) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errNoAnswer)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, nodeURL(path), nil)
-	if err != nil {
-		return err
-	}
-	answer, err := (&asking{g: g, node: owner, caller: caller, ctx: ctx}).RoundTrip(r)
-	if err != nil {
-		return g.explain(ctx, owner, err)
-	}
-	defer answer.Body.Close()
-	if err := readAnswer(answer, maxNodeList, v); err != nil {
-		return g.explain(ctx, owner, err)
-	}
-	return nil
-}
-
 // maxJobsKnown bounds the memory of scannersOfJobs. When it is full it begins anew.
 const maxJobsKnown = 4096
 

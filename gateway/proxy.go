@@ -12,7 +12,6 @@ import (
 
 	"github.com/platen-scan/platen/internal/access"
 	"github.com/platen-scan/platen/proto/problem"
-	"github.com/platen-scan/platen/proto/scan"
 	"github.com/platen-scan/platen/relay"
 )
 
@@ -69,6 +68,17 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, n *node, c class)
 	return g.passUnder(w, r, n, c, covering{})
 }
 
+// passing is a client's request on its way to a node, and the answer on its way back.
+type passing struct {
+	asking
+	own     http.Header // of what is answered to the client, so far
+	cancel  context.CancelCauseFunc
+	waiting *waitingTime
+	up      *upload  // the request's body; nil: it was read ahead
+	file    *carried // the answer's body, copied here: the proxy would hold a large buffer for a slow browser
+	failed  error    // that the proxy met
+}
+
 // passUnder asks the node what the client asked and answers what the node answers. An
 // error that it returns has not begun the answer; a body that breaks off resets it.
 func (g *Gateway) passUnder(w http.ResponseWriter, r *http.Request, n *node, c class, under covering) error {
@@ -90,67 +100,63 @@ func (g *Gateway) passUnder(w http.ResponseWriter, r *http.Request, n *node, c c
 	} else {
 		ctx = relay.WithControl(ctx)
 	}
-	waiting := newWaitingTime(func() { cancel(errNoAnswer) })
-	defer waiting.stop()
-	var up *upload
+	p := &passing{
+		asking: asking{g: g, node: n, caller: access.CallerOf(ctx), class: c, under: under, ctx: ctx},
+		own:    w.Header(), cancel: cancel, waiting: newWaitingTime(func() { cancel(errNoAnswer) }),
+	}
+	defer p.waiting.stop()
 	if c == uploading {
-		up = &upload{ReadCloser: r.Body, waiting: waiting}
-		r.Body = up
+		p.up = &upload{ReadCloser: r.Body, waiting: p.waiting}
+		r.Body = p.up
 	}
-
-	caller := access.CallerOf(r.Context())
-	var may []scan.Action
 	if scanner := r.PathValue("scanner"); scanner != "" {
-		may = g.guard.May(ctx, caller, scanner)
+		p.may = g.guard.May(ctx, p.caller, scanner)
 	}
-	asked := &asking{g: g, node: n, caller: caller, class: c, may: may, under: under, ctx: ctx}
-	defer asked.working.Wait()
+	defer p.working.Wait()
 	defer cancel(nil)
-	var failed error
-	var file *carried // is copied here: the proxy would hold a large buffer for a slow browser
-	defer func() {
-		if file != nil {
-			file.Close()
-		}
-	}()
 	proxy := httputil.ReverseProxy{
-		Rewrite:   func(p *httputil.ProxyRequest) { p.Out.Header = towardsNode(p.In) },
-		Transport: asked,
-		ModifyResponse: func(answer *http.Response) error {
-			waiting.stop()
-			if err := up.problem(); err != nil {
-				return err // what the node says of half a file is of no use
-			}
-			if err := asked.under.judge(answer); err != nil {
-				return err
-			}
-			if c == following {
-				answer.Body = g.untilEnd(answer.Body, cancel)
-			}
-			if err := towardsBrowser(answer, w.Header()); err != nil {
-				return err
-			}
-			var ok bool
-			if file, ok = answer.Body.(*carried); ok {
-				answer.Body = http.NoBody
-			}
-			return nil
-		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
-		BufferPool:   &buffers,
-		ErrorLog:     silent,
+		Rewrite:        func(q *httputil.ProxyRequest) { q.Out.Header = towardsNode(q.In) },
+		Transport:      p,
+		ModifyResponse: p.answered,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { p.failed = err },
+		BufferPool:     &buffers,
+		ErrorLog:       silent,
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
-	if file != nil && file.copyTo(w) != nil {
-		panic(http.ErrAbortHandler)
+	if p.file != nil {
+		defer p.file.Close()
+		if p.file.copyTo(w) != nil {
+			panic(http.ErrAbortHandler)
+		}
 	}
-	if failed == nil {
+	if p.failed == nil {
 		return nil
 	}
-	if err := up.problem(); err != nil {
+	if err := p.up.problem(); err != nil {
 		return err
 	}
-	return g.explain(ctx, n, failed)
+	return g.explain(ctx, n, p.failed)
+}
+
+// answered makes what the client gets of the node's answer. Nobody gets one that it refuses.
+func (p *passing) answered(answer *http.Response) error {
+	p.waiting.stop()
+	if err := p.up.problem(); err != nil {
+		return err // what the node says of half a file is of no use
+	}
+	if err := p.under.judge(answer); err != nil {
+		return err
+	}
+	if p.class == following {
+		answer.Body = p.g.untilEnd(answer.Body, p.cancel)
+	}
+	if err := towardsBrowser(answer, p.own); err != nil {
+		return err
+	}
+	if file, ok := answer.Body.(*carried); ok {
+		p.file, answer.Body = file, http.NoBody
+	}
+	return nil
 }
 
 // readAhead takes in the whole request, which the guard has bounded. So a client

@@ -1,13 +1,11 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -124,7 +122,7 @@ func (g *Gateway) askRoads(ctx context.Context, n *node, q api.RoadRequest) (sai
 		if link, err = g.registry.linkTo(asking, n, failed); err != nil {
 			break
 		}
-		if err = askLink(asking, link, "/api/v1/link/roads", request, &said); err == nil {
+		if err = askLink(asking, link, "/api/v1/link/roads", request, &said, maxRoadsAnswer); err == nil {
 			return said, link.signer, nil
 		}
 		if errors.Is(err, problem.NotFound.Error()) {
@@ -140,29 +138,6 @@ func (g *Gateway) askRoads(ctx context.Context, n *node, q api.RoadRequest) (sai
 		return said, nil, problem.New(problem.Unavailable, "%q did not answer in %d seconds.", name, int(roadsLimit/time.Second)).After(time.Second)
 	}
 	return said, nil, g.explain(ctx, n, err)
-}
-
-// askLink posts what the gateway itself asks of a node. Its answer goes into said; nil: it
-// has none.
-func askLink(ctx context.Context, link *held, path string, question, said any) error {
-	body, err := json.Marshal(question)
-	if err != nil {
-		return fmt.Errorf("encoding a question for a node: %w", err)
-	}
-	r, err := http.NewRequestWithContext(relay.WithControl(ctx), http.MethodPost, nodeURL(path), bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := link.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if said == nil && answer.StatusCode == http.StatusNoContent {
-		return nil
-	}
-	return readAnswer(answer, maxRoadsAnswer, said)
 }
 
 // iceServers are those that the caller may use.

@@ -170,7 +170,7 @@ func (r *roadWatches) close(ctx context.Context, w *roadWatch) {
 		link, err := r.g.registry.linkTo(ctx, w.node, failed)
 		if err == nil {
 			asking, done := context.WithTimeout(ctx, closeLimit)
-			err = askLink(asking, link, "/api/v1/link/roads/close", api.LinkRoadsClose{Session: w.key.session, At: at}, nil)
+			err = askLink(asking, link, "/api/v1/link/roads/close", api.LinkRoadsClose{Session: w.key.session, At: at}, nil, maxBrief)
 			done()
 			failed = link
 		}

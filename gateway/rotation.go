@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +15,6 @@ import (
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
-	"github.com/platen-scan/platen/relay"
 )
 
 // The gateway's own key changes in three steps: the next key is made and announced in
@@ -134,26 +132,9 @@ func (g *Gateway) renewLinks(ctx context.Context) {
 
 // askForNext asks the node to open its next link within a time.
 func (g *Gateway) askForNext(ctx context.Context, h *held, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), helloLimit)
+	ctx, cancel := context.WithTimeout(ctx, helloLimit)
 	defer cancel()
-	body, err := json.Marshal(api.LinkDrain{AfterMs: int(rand.N(max(within, 1)).Milliseconds())})
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, nodeURL("/api/v1/link/drain"), bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := h.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("the node answered with status %d", answer.StatusCode)
-	}
-	return nil
+	return askLink(ctx, h, "/api/v1/link/drain", api.LinkDrain{AfterMs: int(rand.N(max(within, 1)).Milliseconds())}, nil, maxBrief)
 }
 
 // onLinks does something with the link of each node that is connected, some at a time.

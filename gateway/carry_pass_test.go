@@ -14,9 +14,7 @@ import (
 func TestPassOverTwoLinks(t *testing.T) {
 	w := newWorld(t)
 	token := w.signIn(api.RoleUser)
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	cut := w.connect(n)
 	const size, half = 64 << 20, 32 << 20 // more than all buffers between
 	h, digest := page(size)

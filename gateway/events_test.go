@@ -151,9 +151,7 @@ func TestEvents(t *testing.T) {
 	all, some := w.follow(t, operator, ""), w.follow(t, user, "")
 	begin := all.last
 
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	cut := w.connect(n)
 	if e := all.until(scan.EventNodeState); e.Node.ID != n.nodeID() || e.Node.State != scan.NodeOffline {
 		t.Errorf("the first event tells of %+v, want the node that joined", e.Node)

@@ -35,11 +35,7 @@ func TestScannerText(t *testing.T) {
 // An event that cannot be read costs what it says, not the link; a node that says more
 // than anybody can follow waits.
 func TestEventsOfOddNodes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		reg, _ := g.registry.get(n.nodeID())
 		inner := n.handler
 		feeder := n.scanner("ADF")
@@ -77,11 +73,7 @@ func TestEventsOfOddNodes(t *testing.T) {
 
 // Why a link fell silent is told with it.
 func TestWordsOfSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		var log bytes.Buffer
 		g.log = slog.New(slog.NewTextHandler(&log, nil))
 		inner := n.handler

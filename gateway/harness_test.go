@@ -268,9 +268,16 @@ func (w *world) unserved(n *fakeNode) (relay.Link, relay.Conn) {
 // newNode makes a node with one scanner, enrols it and connects it.
 func (w *world) newNode(name string) *fakeNode {
 	w.t.Helper()
+	n := w.joined(name)
+	w.connect(n)
+	return n
+}
+
+// joined makes a node with one scanner and enrols it.
+func (w *world) joined(name string) *fakeNode {
+	w.t.Helper()
 	n := newFakeNode(w.t, name)
 	w.join(n)
 	n.verifier.Trust(w.id.Pin())
-	w.connect(n)
 	return n
 }

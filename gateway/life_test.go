@@ -164,9 +164,7 @@ func TestRevokedAtAnotherGateway(t *testing.T) {
 	w := newWorld(t)
 	admin := w.signIn(api.RoleAdmin)
 	other, get := w.second(t)
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	eventually(t, "the second gateway knows the node", func() bool { return other.LinkAllowed(n.id.Public()) == nil })
 	job := n.addJobs(time.Now(), 1)[0]
 	growing := make(chan struct{})

@@ -43,6 +43,16 @@ func newHolder(t *testing.T, n *fakeNode) *Gateway {
 	return g
 }
 
+// inFakeTime runs a test with a node and what holds its links; ctx ends with the test.
+func inFakeTime(t *testing.T, test func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := newFakeNode(t, "n")
+		test(t, ctx, n, newHolder(t, n))
+	})
+}
+
 // memoryNodes are node records that live in fake time. failing, if set, may refuse a
 // write: the disk of a test, or a kill.
 type memoryNodes struct {
@@ -122,11 +132,7 @@ func isDone(c <-chan struct{}) bool {
 }
 
 func TestSilentLinkIsDead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		link, _, done := hold(t, ctx, g, n)
 		reg, _ := g.registry.get(n.nodeID())
 		time.Sleep(time.Minute)
@@ -150,11 +156,7 @@ func TestSilentLinkIsDead(t *testing.T) {
 }
 
 func TestNewestLinkWins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		reg, _ := g.registry.get(n.nodeID())
 		first, _, firstDone := hold(t, ctx, g, n)
 		synctest.Wait()
@@ -294,11 +296,7 @@ func TestHelloRefused(t *testing.T) {
 
 // Where too many come at once those that wait for their greeting keep their links.
 func TestGreetingsTakeTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		for range greetings {
 			g.greeting <- struct{}{}
 		}
@@ -319,11 +317,7 @@ func TestGreetingsTakeTurns(t *testing.T) {
 
 // Nodes that do not answer the hello keep others waiting for a moment only.
 func TestSilentNodeGivesItsTurnUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		g.greeting = make(chan struct{}, 1)
 		silent := enrolled(t, g)
 		silent.handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -363,11 +357,7 @@ func TestUnknownNodeGetsNoLink(t *testing.T) {
 }
 
 func TestScannersFollowEvents(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := newFakeNode(t, "n")
-		g := newHolder(t, n)
+	inFakeTime(t, func(t *testing.T, ctx context.Context, n *fakeNode, g *Gateway) {
 		reg, _ := g.registry.get(n.nodeID())
 		_, conn, _ := hold(t, ctx, g, n)
 		synctest.Wait()

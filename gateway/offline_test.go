@@ -18,9 +18,7 @@ import (
 func TestPassOffline(t *testing.T) {
 	w := newWorld(t)
 	token := w.signIn(api.RoleUser)
-	n := newFakeNode(t, "Reception")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("Reception")
 	cut := w.connect(n)
 	cut()
 	reg, _ := w.g.registry.get(n.nodeID())
@@ -39,9 +37,7 @@ func TestPassOffline(t *testing.T) {
 func TestPassWaitsForNode(t *testing.T) {
 	w := newWorld(t)
 	token := w.signIn(api.RoleUser)
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	cut := w.connect(n)
 	cut()
 	reg, _ := w.g.registry.get(n.nodeID())
@@ -72,9 +68,7 @@ func TestPassWaitsForNode(t *testing.T) {
 func TestPassLinkBreaks(t *testing.T) {
 	w := newWorld(t)
 	token := w.signIn(api.RoleUser)
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	job := n.addJobs(time.Now(), 1)[0]
 	try := func(method, path, key string) (first *http.Response) {
 		cut := w.connect(n)

@@ -224,9 +224,7 @@ func TestRoadsCloseWithTheirSession(t *testing.T) {
 // A close that a link did not carry goes over the next one.
 func TestRoadsCloseOverTheNextLink(t *testing.T) {
 	w := newWorld(t)
-	n := newFakeNode(t, "n")
-	w.join(n)
-	n.verifier.Trust(w.id.Pin())
+	n := w.joined("n")
 	cut := w.connect(n)
 	end := n.reachable()
 	session := accesstest.Session(t, w.g.guard, w.g.Handler(), access.RoadPublic, api.RoleUser)

@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Lane } from '../src/road/lane.js';
+import { RelayLane, type Lane } from '../src/road/lane.js';
+import { Liveness } from '../src/road/liveness.js';
 import { Roads } from '../src/road/roads.js';
 import { Meter } from '../src/road/measure.js';
-import { NodeRoads } from '../src/road/node.js';
 import { roadTimes } from '../src/road/road.js';
 import type { Means, RoadService } from '../src/road/service.js';
-import { Verdicts } from '../src/road/verdicts.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -28,6 +27,12 @@ class Small {
     roads: () => never,
     now: () => Date.now(),
   } as unknown as RoadService;
+
+  /** Of a road beside the service. */
+  liveness(): Liveness {
+    const relay = new RelayLane(this.service, roadTimes);
+    return new Liveness(roadTimes.stall, () => relay);
+  }
 
   fetch(roads = new Roads(this.service, {}, means)): Promise<Response> {
     return roads.fetch('node', '/api/v1/jobs/j/pages/1');
@@ -114,10 +119,9 @@ describe('a silence', () => {
 
   it('of a road ends it as soon as the relay answers and the road does not', async () => {
     const world = new Small();
-    const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
     const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => after(roadTimes.check, false) };
     const ended = vi.fn();
-    new NodeRoads('node', shared).watch(road, never).catch(ended);
+    world.liveness().watch(road, never).catch(ended);
     world.small = () => after(300, new Response('{}'));
     await vi.advanceTimersByTimeAsync(roadTimes.stall + 300 + roadTimes.nudge - 1);
     expect(ended).not.toHaveBeenCalled();
@@ -127,10 +131,9 @@ describe('a silence', () => {
 
   it('of a road ends it soon after the network is back', async () => {
     const world = new Small();
-    const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
     const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => after(roadTimes.check, false) };
     const ended = vi.fn();
-    new NodeRoads('node', shared).watch(road, never).catch(ended);
+    world.liveness().watch(road, never).catch(ended);
     await vi.advanceTimersByTimeAsync(10_000);
     world.small = () => after(20, new Response('{}')); // the network is back
     await vi.advanceTimersByTimeAsync(roadTimes.check + roadTimes.nudge + 20 + roadTimes.nudge);
@@ -139,10 +142,9 @@ describe('a silence', () => {
 
   it('is over with the first byte, while the other way is still asked', async () => {
     const world = new Small();
-    const shared = { service: world.service, means, verdicts: new Verdicts(undefined, ''), times: roadTimes, kinds: [], asked: 0, changed: () => {} };
     const road: Lane = { name: 'webrtc', meter: new Meter(roadTimes.nudge), fetch: () => never, alive: () => never };
     const got = vi.fn();
-    void new NodeRoads('node', shared).watch(road, after(roadTimes.stall + 100, 'byte')).then(got);
+    void world.liveness().watch(road, after(roadTimes.stall + 100, 'byte')).then(got);
     await vi.advanceTimersByTimeAsync(roadTimes.stall + 100);
     expect(got).toHaveBeenCalledWith('byte');
   });

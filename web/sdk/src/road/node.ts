@@ -1,7 +1,7 @@
 import { ProblemError } from '../problem.js';
-import { pause } from '../retry.js';
 import { passed } from './clock.js';
 import { DirectLane, RelayLane, present, type Lane } from './lane.js';
+import { Liveness, StalledError } from './liveness.js';
 import type { Mark } from './measure.js';
 import { continued, type Lanes } from './resume.js';
 import type { Direct, OpenRoad, RoadKind, RoadState, RoadTimes } from './road.js';
@@ -29,20 +29,15 @@ const look = 1000; // milliseconds after which a body may go to a relay that is 
 const crawl = 2000; // bytes per millisecond, and for how long: slower is tried by a relay that nobody has measured
 const fresh = 300_000; // milliseconds for which a measurement of the relay counts
 const unmeasured = 8; // bodies after which the relay is measured once
-const nudges = 4; // in one silence
 const lossWindow = 60_000; // milliseconds in which a road that is lost three times is given up
 const settling = 10_000; // milliseconds that a network may need to become another one
-
-/** A direct lane broke or is silent while another is not. */
-class StalledError extends Error {
-  override readonly name = 'StalledError';
-}
 
 /** The roads to one node. Everything starts on the relay, and what fails on a road is done there. */
 export class NodeRoads implements Lanes {
   readonly #node: string;
   readonly #shared: Shared;
   readonly #relay: RelayLane;
+  readonly #liveness: Liveness;
   readonly #closed = new AbortController();
   #state: RoadState = { road: 'relay', direct: 'idle', since: Date.now() };
   #direct: DirectLane | undefined;
@@ -60,12 +55,12 @@ export class NodeRoads implements Lanes {
   #lastLoss = -Infinity;
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
-  readonly #checks = new Map<Lane, Promise<boolean>>();
 
   constructor(node: string, shared: Shared) {
     this.#node = node;
     this.#shared = shared;
     this.#relay = new RelayLane(shared.service, shared.times);
+    this.#liveness = new Liveness(shared.times.stall, (lane) => (lane === this.#relay ? this.#direct : this.#relay));
   }
 
   get state(): RoadState {
@@ -168,61 +163,14 @@ export class NodeRoads implements Lanes {
     return true;
   }
 
-  /**
-   * Waits, and asks for something small when nothing comes: who sends tries ever more rarely while the network is away. That it is
-   * back he hears by what we send, which says again what came last.
-   */
-  async watch<T>(lane: Lane, pending: Promise<T>): Promise<T> {
-    const { meter } = lane;
-    const { patience } = meter;
-    const begun = performance.now();
-    let left = nudges;
-    const nudge = (): void => {
-      if (meter.heard > begun) left = 0; // it is not the network that is silent
-      if (left-- > 0 && performance.now() - meter.nudged > patience / 2) this.#nudge(lane); // others wait, too
-    };
-    const nudging = setInterval(nudge, patience);
-    return this.#unlessStalled(lane, pending).finally(() => clearInterval(nudging));
-  }
-
-  #nudge(lane: Lane): void {
-    lane.meter.nudged = performance.now();
-    void lane.alive().then((alive) => alive && lane.meter.alive());
-  }
-
-  async #unlessStalled<T>(lane: Lane, pending: Promise<T>): Promise<T> {
-    const came = pending.then((value) => ({ value }));
-    for (let wait = this.#shared.times.stall; ; ) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const quiet = new Promise<void>((resolve) => (timer = setTimeout(resolve, wait)));
-      const found = await Promise.race([came, quiet.then(() => this.#find(lane))]).finally(() => clearTimeout(timer));
-      if (typeof found === 'object') return found.value;
-      if (found === 'stalled') break;
-      wait = found === 'away' ? lane.meter.patience : this.#shared.times.stall;
-    }
-    throw new StalledError('nothing came for a while, and another way is open');
-  }
-
-  /** No byte comes, which may be the scanner's doing: only if the lane does not carry a small exchange either, a while after another does. */
-  async #find(lane: Lane): Promise<'alive' | 'stalled' | 'away'> {
-    const other = lane === this.#relay ? this.#direct : this.#relay;
-    if (!other) return 'alive';
-    const alive = this.#alive(lane);
-    if (!(await this.#alive(other))) return (await alive) ? 'alive' : 'away';
-    const late = pause(lane.meter.patience).then(() => false);
-    return (await Promise.race([alive, late])) ? 'alive' : 'stalled';
-  }
-
-  #alive(lane: Lane): Promise<boolean> {
-    const running = this.#checks.get(lane) ?? lane.alive().finally(() => this.#checks.delete(lane));
-    this.#checks.set(lane, running);
-    return running;
+  watch<T>(lane: Lane, pending: Promise<T>): Promise<T> {
+    return this.#liveness.watch(lane, pending);
   }
 
   failed(lane: Lane, error: unknown): void {
     if (!(lane instanceof DirectLane) || lane !== this.#direct) return;
     if (error instanceof StalledError) this.#lost(lane);
-    else void this.#alive(lane).then((alive) => alive || this.#lost(lane));
+    else void this.#liveness.alive(lane).then((alive) => alive || this.#lost(lane));
   }
 
   // Opening a road.
@@ -357,7 +305,7 @@ export class NodeRoads implements Lanes {
     const lane = this.#direct;
     if (lane) {
       const over = lane.open.expires <= this.#shared.service.now();
-      if (!(over ? await this.#renew(lane) : await this.#alive(lane))) this.#lost(lane);
+      if (!(over ? await this.#renew(lane) : await this.#liveness.alive(lane))) this.#lost(lane);
     } else if (network && this.#recent()) {
       this.#upgrading?.abort();
       this.#upgrading = undefined;

@@ -6,6 +6,11 @@
 // that the node checks again. The routing prefix of an identifier says which node
 // that is.
 //
+// A client's request passes by proxy.go and asking.go. A file goes over the better of two
+// links, and on when its link is lost (carry*.go). Lists are merged of what the nodes have
+// (lists.go, merge.go). Under a licence (license*.go) pages are given out against receipts
+// (receipts*.go).
+//
 // A node's life: it joins with a token (join.go) or by a person's approval
 // (approval.go), links and is told from a copy of itself (links.go, sequence.go), is
 // named, labeled, drained, revoked, reinstated (nodes.go), changes its key or leaves

@@ -108,8 +108,7 @@ func (m *merge) collect(ctx context.Context, nodes []*node) (items []json.RawMes
 	for _, h := range heaps {
 		if h.err != nil {
 			m.g.log.Debug("node left out of a list", "node", h.node.id, "error", h.err)
-			name, since := m.g.registry.absent(h.node)
-			away = append(away, api.Absent{Node: h.node.id, Name: name, Since: scan.At(since)})
+			away = append(away, m.g.registry.absent(h.node))
 			continue
 		}
 		known = append(known, h)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
 )
@@ -145,6 +146,18 @@ func (r *registry) connected() (count int) {
 	return count
 }
 
+// Summary counts the nodes by state.
+func (g *Gateway) Summary() map[scan.NodeState]int {
+	r := g.registry
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	count := map[scan.NodeState]int{}
+	for _, n := range r.ordered {
+		count[n.describeLocked().State]++
+	}
+	return count
+}
+
 // behind counts the nodes that have not stored the gateway's next key.
 func (r *registry) behind(next string) (count int) {
 	r.mu.RLock()
@@ -174,10 +187,10 @@ func (r *registry) takeBody(n *node) (release func(), err error) {
 }
 
 // absent names the node in a list that lacks what it has.
-func (r *registry) absent(n *node) (name string, since time.Time) {
+func (r *registry) absent(n *node) api.Absent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return n.record.Name, n.since
+	return n.absentLocked()
 }
 
 // online reports whether the node has a link.

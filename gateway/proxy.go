@@ -199,7 +199,7 @@ func setBody(r *http.Request, body []byte) {
 
 // explain makes words of a failure to get an answer from the node.
 func (g *Gateway) explain(ctx context.Context, n *node, err error) error {
-	name, _ := g.registry.absent(n)
+	name := g.registry.record(n).Name
 	var known *problem.Error
 	switch {
 	case errors.Is(context.Cause(ctx), errNoAnswer):

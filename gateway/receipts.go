@@ -92,13 +92,13 @@ func (a *accounting) check(answer *http.Response, mayGrow bool) error {
 // missing is the problem of a page that is not accounted for.
 func (a *accounting) missing(why string) error {
 	a.g.log.Warn("page refused: the node did not account for it", "node", a.node.id, "job", a.page.job, "page", a.page.n, "why", why)
-	name, _ := a.g.registry.absent(a.node)
+	name := a.g.registry.record(a.node).Name
 	return problem.New(problem.ReceiptMissing, "%s Refused by the gateway; the computer is %q.", why, name)
 }
 
 func (a *accounting) invalid(why string) error {
 	a.g.log.Warn("page refused: its receipt is not valid", "node", a.node.id, "job", a.page.job, "page", a.page.n, "why", why)
-	name, _ := a.g.registry.absent(a.node)
+	name := a.g.registry.record(a.node).Name
 	return problem.New(problem.ReceiptInvalid, "%s Refused by the gateway; the computer is %q.", why, name)
 }
 

@@ -197,7 +197,7 @@ func (r *receiptWatches) blame(ctx context.Context, w *owed, fault problem.Code)
 	g := r.g
 	ctx, cancel := context.WithTimeout(relay.WithControl(ctx), settleLimit)
 	defer cancel()
-	name, _ := g.registry.absent(w.node)
+	name := g.registry.record(w.node).Name
 	g.log.Error("a node did not account for a page; it gets no jobs that need a licence until it is reinstated",
 		"node", w.node.id, "name", name, "job", w.key.job, "page", w.key.n, "fault", fault)
 	if _, err := g.editNode(ctx, w.node, func(record *state.Node) {

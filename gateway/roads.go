@@ -134,7 +134,7 @@ func (g *Gateway) askRoads(ctx context.Context, n *node, q api.RoadRequest) (sai
 		failed = link // asking twice does no harm
 	}
 	if ctx.Err() == nil && asking.Err() != nil {
-		name, _ := g.registry.absent(n)
+		name := g.registry.record(n).Name
 		return said, nil, problem.New(problem.Unavailable, "%q did not answer in %d seconds.", name, int(roadsLimit/time.Second)).After(time.Second)
 	}
 	return said, nil, g.explain(ctx, n, err)

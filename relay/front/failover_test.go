@@ -213,6 +213,27 @@ func runGateway(address, dir string) int {
 	return 1
 }
 
+// startProcess starts a gateway in a process of its own.
+func startProcess(t *testing.T, address, dir string) (kill func(), bound string) {
+	t.Helper()
+	gateway := exec.Command(os.Args[0])
+	gateway.Env = append(os.Environ(), gatewayEnv+"="+address+" "+dir)
+	out, err := gateway.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = func() { gateway.Process.Kill(); gateway.Wait() }
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		kill()
+		t.Fatalf("the gateway said %q, %v", line, err)
+	}
+	return kill, strings.TrimSpace(line)
+}
+
 // TestGatewayKilled: a gateway that is killed says no goodbye; the nodes learn of
 // it by the stateless reset of the next one, not by the idle timeout.
 func TestGatewayKilled(t *testing.T) {
@@ -221,32 +242,14 @@ func TestGatewayKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(address string) (kill func(), bound string) {
-		gateway := exec.Command(os.Args[0])
-		gateway.Env = append(os.Environ(), gatewayEnv+"="+address+" "+dir)
-		out, err := gateway.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := gateway.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill = func() { gateway.Process.Kill(); gateway.Wait() }
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			kill()
-			t.Fatalf("the gateway said %q, %v", line, err)
-		}
-		return kill, strings.TrimSpace(line)
-	}
-	kill, address := start("127.0.0.1:0")
+	kill, address := startProcess(t, "127.0.0.1:0", dir)
 	n := startNode(t, relay.Target{Addr: address, Pin: id.Pin(), Identity: newIdentity(t)}, http.HandlerFunc(events), false)
 	if kind := await(t, n.ups, "a link"); kind != relay.KindQUIC {
 		t.Errorf("the link is over %s, want %s", kind, relay.KindQUIC)
 	}
 	kill()
 	began := time.Now()
-	kill, _ = start(address)
+	kill, _ = startProcess(t, address, dir)
 	defer kill()
 	await(t, n.ups, "a link to the new gateway")
 	took := time.Since(began)

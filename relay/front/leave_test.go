@@ -1,15 +1,12 @@
 package front_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -177,25 +174,7 @@ func TestGatewayKilledUnderBrowsers(t *testing.T) {
 	if _, err := identity.Load(dir); err != nil {
 		t.Fatal(err)
 	}
-	start := func(address string) (kill func(), bound string) {
-		gateway := exec.Command(os.Args[0])
-		gateway.Env = append(os.Environ(), gatewayEnv+"="+address+" "+dir)
-		out, err := gateway.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := gateway.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill = func() { gateway.Process.Kill(); gateway.Wait() }
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			kill()
-			t.Fatalf("the gateway said %q, %v", line, err)
-		}
-		return kill, strings.TrimSpace(line)
-	}
-	kill, address := start("127.0.0.1:0")
+	kill, address := startProcess(t, "127.0.0.1:0", dir)
 	conn, err := quic.DialAddr(t.Context(), address, &tls.Config{NextProtos: []string{"h3"}, InsecureSkipVerify: true},
 		&quic.Config{MaxIdleTimeout: time.Minute, KeepAlivePeriod: 50 * time.Millisecond})
 	if err != nil {
@@ -207,7 +186,7 @@ func TestGatewayKilledUnderBrowsers(t *testing.T) {
 		t.Error(err)
 	}
 	kill()
-	kill, _ = start(address)
+	kill, _ = startProcess(t, address, dir)
 	defer kill()
 	began := time.Now()
 	stream, err := conn.OpenStream()

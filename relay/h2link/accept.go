@@ -17,9 +17,9 @@ import (
 	"github.com/platen-scan/platen/relay"
 )
 
-// Accept makes a link of a connection that a node dialed and whose handshake is
-// done; over a relay.Stream it is faster. It asks allowed, which may be nil, about the node's key first; a node that
-// is not allowed is told the problem's code and closed.
+// Accept makes a link of a connection that a node dialed and whose handshake is done;
+// over a relay.Stream it is faster. It asks allowed, which may be nil, about the node's
+// key first; a node that is not allowed is told the problem's code and closed.
 func Accept(conn *tls.Conn, allowed func(ed25519.PublicKey) error) (relay.Link, error) {
 	w := newWire(conn)
 	key, err := identity.PeerKey(conn.ConnectionState())

@@ -88,7 +88,7 @@ func (s *session) serve() {
 		}
 	})
 	if err := s.peer.connect(ctx, s.road); err != nil {
-		s.road.log.Debug("no peer connection", "err", err)
+		s.road.log.Debug("no peer connection", "error", err)
 		s.Close("the browser did not come")
 		return
 	}
@@ -134,7 +134,7 @@ func (s *session) exchange(stream *sctp.Stream) {
 	err := c.handshake()
 	stream.SetReadDeadline(time.Time{})
 	if err != nil {
-		s.road.log.Debug("a channel is refused", "err", err)
+		s.road.log.Debug("a channel is refused", "error", err)
 		c.refused = true
 		c.Close()
 	} else {

@@ -295,7 +295,9 @@ func TestRoadTimes(t *testing.T) {
 		defer s.stop()
 		idle, late, short, renewed := s.webRTC.Join(""), s.webRTC.Join(""), s.webRTC.Join(""), s.webRTC.Join("")
 		for _, b := range []*memlink.RoadBrowser{idle, late} {
-			s.wants("before it is opened", s.code(b, http.MethodGet, scanners, ""), problem.RoadNotOpen)
+			for _, path := range []string{scanners, "/api/v1/service"} {
+				s.wants("before it is opened", s.code(b, http.MethodGet, path, ""), problem.RoadNotOpen)
+			}
 		}
 		s.wants("opening", s.open(short, s.grant()), "")
 		s.wants("opening", s.open(renewed, s.grant()), "")

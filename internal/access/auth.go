@@ -34,7 +34,7 @@ func (h *handler) judgeCaller(x *exchange, r *http.Request, p Policy, own, refus
 	if err == nil && p.ownPages && caller.Origin != "" {
 		err = problem.OriginNotAllowed.Error() // over a link: browsers' own words were judged before
 	}
-	if isRefusal(err) && (p.kind == policyAnonymous || p.kind == policyProbe) && h.road != RoadLink {
+	if isRefusal(err) && (p.kind == policyAnonymous || p.kind == policyProbe) && !h.road.granted() {
 		caller, err = Caller{Origin: x.origin()}, nil // credentials that do not hold are like none
 	}
 	if err != nil {

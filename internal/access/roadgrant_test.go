@@ -238,7 +238,7 @@ func TestRoutesOnARoad(t *testing.T) {
 			on = append(on, r.Method+" "+strings.TrimPrefix(r.Path, "/api/v1"))
 		}
 	}
-	if want := []string{"GET /jobs/{job}/pages/{n}", "GET /scanners/{scanner}/status", "POST /road"}; !slices.Equal(on, want) {
+	if want := []string{"GET /service", "GET /jobs/{job}/pages/{n}", "GET /scanners/{scanner}/status", "POST /road"}; !slices.Equal(on, want) {
 		t.Errorf("routes on a direct road: %q, want %q", on, want)
 	}
 	for _, tt := range []struct {
@@ -250,7 +250,7 @@ func TestRoutesOnARoad(t *testing.T) {
 		{"DELETE", pagePath, problem.MethodNotAllowed},
 		{"POST", "/api/v1/link/drain", problem.NotFound},
 		{"POST", "/api/v1/sessions", problem.NotFound},
-		{"GET", "/api/v1/service", problem.NotFound},
+		{"GET", "/api/v1/service", ""},
 		{"GET", "/api/v1/road", problem.MethodNotAllowed},
 		{"GET", "/", problem.NotFound},
 		{"HEAD", pagePath, ""},

@@ -58,7 +58,7 @@ type quota struct {
 	per time.Duration
 }
 
-// Anonymous lets anybody in whose Host and Origin pass. Over a link it still takes a grant.
+// Anonymous lets anybody in whose Host and Origin pass. Over a link or a direct road it still takes a grant.
 func Anonymous() Policy { return Policy{kind: policyAnonymous} }
 
 // Probe is Anonymous for the one resource that every origin may read; see GET /service.
@@ -154,8 +154,10 @@ func (p Policy) On(road Road) bool {
 			return !p.direct
 		case RoadNode:
 			return p.nodes && p.forKiosks()
-		case RoadESCL, RoadDirect:
+		case RoadESCL:
 			return p.forKiosks()
+		case RoadDirect: // the SDK asks for the probe to see whether the road still goes
+			return p.forKiosks() || p.kind == policyProbe
 		}
 		return true
 	}

@@ -102,6 +102,10 @@ func (d *device) settle(t *ticket, s step) {
 		d.release(t, false)
 	default:
 		d.log.Error("cannot record a job's state, trying again", "error", err)
+		if t.job.State == scan.JobProcessing && !slices.Contains(t.job.Reasons, scan.ReasonStorageFailed) {
+			t.job.Reasons = []scan.Reason{scan.ReasonStorageFailed} // not in the store, of course
+			d.announce(t)
+		}
 		d.retryAt = time.Now().Add(storeRetry)
 		d.retries = append(d.retries, func() { d.settle(t, s) })
 	}

@@ -28,6 +28,8 @@ func (d *device) describe() (s scan.Scanner, holder string) {
 	switch {
 	case len(d.crashes) >= crashLimit:
 		st.State, st.Reasons = scan.ScannerStopped, []scan.Reason{scan.ReasonDriverFailed}
+	case len(d.retries) > 0:
+		st.State, st.Reasons = scan.ScannerStopped, []scan.Reason{scan.ReasonStorageFailed}
 	case d.current != nil && d.current.job.State == scan.JobStopped:
 		d.describeStopped(st)
 	case d.current != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -283,6 +284,9 @@ func (d *device) overlay(j *scan.Job, subject string) {
 	}
 	if j.State == scan.JobPending {
 		j.Position = d.places[j.ID]
+	}
+	if st := d.scanner.Status; j.State == scan.JobProcessing && st.Job == j.ID && slices.Contains(st.Reasons, scan.ReasonStorageFailed) {
+		j.Reasons = []scan.Reason{scan.ReasonStorageFailed}
 	}
 	if j.State == scan.JobProcessing && d.growing.job == j.ID {
 		j.Growing = d.growing.n

@@ -53,7 +53,7 @@ func (d *device) ask(ctx context.Context) error {
 	defer cancel()
 	answered := make(chan struct{})
 	err := d.do(ctx, func() {
-		if d.scanning() || d.usable() != nil || time.Since(d.toldAt) < askAgain {
+		if d.scanning() || d.usable() != nil || len(d.retries) > 0 || time.Since(d.toldAt) < askAgain {
 			close(answered)
 			return
 		}

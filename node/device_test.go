@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -358,7 +359,7 @@ func TestDiskThatRefuses(t *testing.T) {
 		if got := g.job(first.ID); got.State != scan.JobPending {
 			t.Errorf("job is %s though nothing could be recorded", got.State)
 		}
-		g.command(first.ID, "cancel").wants(t, problem.Internal, "")
+		g.command(first.ID, "cancel").wants(t, problem.StorageFailed, "")
 		broken.Store(false)
 		time.Sleep(storeRetry + time.Second)
 		if got := g.job(first.ID); got.State != scan.JobProcessing {
@@ -368,6 +369,11 @@ func TestDiskThatRefuses(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := g.job(first.ID); got.State != scan.JobProcessing {
 			t.Errorf("job is %s though its end could not be recorded", got.State)
+		} else if !slices.Equal(got.Reasons, []scan.Reason{scan.ReasonStorageFailed}) {
+			t.Errorf("job's reasons are %v, want why nothing happens", got.Reasons)
+		}
+		if s := get[scan.Status](g, "/api/v1/scanners/"+scanner+"/status"); s.State != scan.ScannerStopped || !slices.Contains(s.Reasons, scan.ReasonStorageFailed) {
+			t.Errorf("the scanner is %+v, want stopped by its storage", s)
 		}
 		broken.Store(false)
 		time.Sleep(time.Minute)

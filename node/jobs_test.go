@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/platen-scan/platen/node/pagestore"
 	"github.com/platen-scan/platen/proto/api"
 	"github.com/platen-scan/platen/proto/problem"
 	"github.com/platen-scan/platen/proto/scan"
@@ -438,7 +439,7 @@ func TestDiskLow(t *testing.T) {
 		defer g.stop()
 		asked := 0
 		g.node.room = func(context.Context, int64) error {
-			if asked++; asked == 4 { // for the submission and two pages there is room
+			if asked++; asked == 5 { // for the submission, the batch and two pages there is room
 				return full
 			}
 			return nil
@@ -453,8 +454,40 @@ func TestDiskLow(t *testing.T) {
 		g.reaches(j.ID, scan.JobCompleted)
 		checkWhole(t, g, j.ID)
 
-		asked = 3
+		asked = 4
 		g.ask(http.MethodPost, "/api/v1/scanners/"+scanner+"/jobs", request(scan.SourceADF, 0), "Idempotency-Key", newKey()).
 			wants(t, problem.DiskLow, "")
+	})
+}
+
+// TestStorageFails stops a job between two sheets, and moves no other while the store
+// cannot be written.
+func TestStorageFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		batches, asked := 0, 0
+		g, _, scanner := oneDevice(t, func(b *fakeBatch) error {
+			batches++
+			return b.pages(2)
+		})
+		defer g.stop()
+		g.node.room = func(context.Context, int64) error {
+			if asked++; asked >= 3 && asked <= 6 {
+				return pagestore.ErrStorage
+			}
+			return nil
+		}
+		j := g.submit(scanner, request(scan.SourceADF, 0))
+		synctest.Wait()
+		for range 3 {
+			if got := g.reaches(j.ID, scan.JobStopped, scan.ReasonStorageFailed); got.Pages != 2 || batches != 1 {
+				t.Errorf("job has %d pages of %d batches, want 2 of one", got.Pages, batches)
+			}
+			g.command(j.ID, "resume")
+			synctest.Wait()
+		}
+		if got := g.reaches(j.ID, scan.JobCompleted); got.Pages != 4 {
+			t.Errorf("job has %d pages, want 4", got.Pages)
+		}
+		checkWhole(t, g, j.ID)
 	})
 }

@@ -19,12 +19,12 @@ type run struct {
 	sink      *sink
 	ctx       context.Context
 	cancel    context.CancelFunc
-	finishing atomic.Bool // a person wants no further sheet
-	lowDisk   atomic.Bool // there is no room for another page
-	usedUp    atomic.Bool // the licence has no other page, and one is wanted
-	bounded   int         // pages that the licence has for the batch, fewer than are wanted; 0: enough
-	canceled  bool        // by stop; the actor's
-	busyUntil time.Time   // how long another program may hold the device; zero: not begun
+	finishing atomic.Bool  // a person wants no further sheet
+	noRoom    atomic.Value // a scan.Reason: why the store takes no other page
+	usedUp    atomic.Bool  // the licence has no other page, and one is wanted
+	bounded   int          // pages that the licence has for the batch, fewer than are wanted; 0: enough
+	canceled  bool         // by stop; the actor's
+	busyUntil time.Time    // how long another program may hold the device; zero: not begun
 }
 
 func (d *device) newRun(t *ticket, busyUntil time.Time) *run {
@@ -53,6 +53,9 @@ func (r *run) scan(ctx context.Context, info driver.DeviceInfo, s scan.Settings)
 	if s, err = r.licensed(ctx, s); err != nil || r.usedUp.Load() {
 		return err
 	}
+	if !r.hasRoom(ctx, s) {
+		return nil // before a sheet moves
+	}
 	before := r.sink.committed()
 	err = w.Scan(ctx, s, r.sink)
 	if r.bounded > 0 && err == nil && r.sink.committed()-before == r.bounded {
@@ -74,6 +77,16 @@ func (r *run) licensed(ctx context.Context, s scan.Settings) (scan.Settings, err
 		r.bounded, s.Pages = int(left), int(left)
 	}
 	return s, nil
+}
+
+// hasRoom notes if another page may not be stored.
+func (r *run) hasRoom(ctx context.Context, s scan.Settings) bool {
+	err := r.d.room(ctx, s)
+	if err != nil {
+		r.noRoom.Store(noRoom(err))
+		r.d.log.Warn("no room for another page", "job", r.sink.job.ID, "error", err)
+	}
+	return err == nil
 }
 
 // stop ends the run at once: no page can be committed once it has returned.
@@ -117,13 +130,11 @@ func (d *device) ended(t *ticket, r *run, err error) {
 	switch failed := r.sink.failure(); {
 	case r.canceled:
 		d.settle(t, step{event: scan.EventCancel, why: scan.ReasonCanceledByUser})
-	case errors.Is(failed, problem.DiskLow.Error()):
-		d.settle(t, step{event: scan.EventStop, why: scan.ReasonDiskLow})
 	case errors.Is(failed, pagestore.ErrBadPage):
 		d.settle(t, step{event: scan.EventFail, why: scan.ReasonShortPage})
-	case failed != nil:
-		d.log.Error("storing a page", "job", t.job.ID, "error", failed)
-		d.settle(t, step{event: scan.EventFail, why: scan.ReasonStorageFailed})
+	case failed != nil, errors.Is(err, pagestore.ErrStorage):
+		d.log.Error("storing a page", "job", t.job.ID, "error", errors.Join(failed, err))
+		d.settle(t, step{event: scan.EventStop, why: noRoom(failed)})
 	case err == nil:
 		d.batchDone(t, r)
 	case errors.As(err, &stop):
@@ -138,6 +149,14 @@ func (d *device) ended(t *ticket, r *run, err error) {
 		d.log.Error("scan failed", "job", t.job.ID, "error", err)
 		d.settle(t, step{event: scan.EventFail, why: scan.ReasonDriverFailed})
 	}
+}
+
+// noRoom is why a page cannot be stored, in either case until a person acts.
+func noRoom(err error) scan.Reason {
+	if errors.Is(err, problem.DiskLow.Error()) {
+		return scan.ReasonDiskLow
+	}
+	return scan.ReasonStorageFailed
 }
 
 // batchDone handles a batch that the device ended well.
@@ -167,8 +186,8 @@ func (r *run) done(j scan.Job) step {
 		return step{event: scan.EventFinish, why: scan.ReasonFinishedByUser}
 	case r.usedUp.Load():
 		return step{event: scan.EventFail, why: scan.ReasonLicense}
-	case r.lowDisk.Load():
-		return step{event: scan.EventStop, why: scan.ReasonDiskLow}
+	case r.noRoom.Load() != nil:
+		return step{event: scan.EventStop, why: r.noRoom.Load().(scan.Reason)}
 	case missing && !j.Settings.Source.Feeder():
 		return step{event: scan.EventStop, why: scan.ReasonNextSheet}
 	case missing:

@@ -176,15 +176,11 @@ func (p *pageSink) Commit(height int, patches ...driver.Patch) error {
 // checkRoomLocked ends the batch between two sheets if the next page would not fit: a
 // sheet that is already moving would be lost.
 func (s *sink) checkRoomLocked() {
-	if !s.job.Settings.Source.Feeder() {
+	if !s.job.Settings.Source.Feeder() || s.run.hasRoom(s.storing(), s.job.Settings) {
 		return
 	}
-	if err := s.d.room(s.storing(), s.job.Settings); err != nil {
-		s.run.lowDisk.Store(true)
-		s.d.log.Warn("no room for another page", "job", s.job.ID, "error", err)
-		if w := s.d.hasWorker(); w != nil {
-			w.FinishAfterPage()
-		}
+	if w := s.d.hasWorker(); w != nil {
+		w.FinishAfterPage()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +72,9 @@ func (r *scanRun) event(e scan.Event) error {
 			r.asked = scan.ReasonHeldForOwner
 			r.say("The scan waits for you at the scanner: type %s there, or scan its sticker with your phone.", r.job.ReleaseCode)
 			return nil
+		}
+		if r.job.State == scan.JobProcessing && slices.Contains(r.job.Reasons, scan.ReasonStorageFailed) {
+			r.say("%s", stopWords[scan.ReasonStorageFailed]) // and asked once that is over
 		}
 		if r.job.State != scan.JobHeld {
 			r.asked = ""
@@ -170,14 +174,15 @@ func (r *scanRun) stopped() error {
 }
 
 var stopWords = map[scan.Reason]string{
-	scan.ReasonFeederEmpty: "The feeder is empty. Put paper in.",
-	scan.ReasonJam:         "Paper jam. Clear it, then put that sheet and the rest back.",
-	scan.ReasonCoverOpen:   "The cover is open. Close it.",
-	scan.ReasonNextSheet:   "Put the next sheet on the glass.",
-	scan.ReasonDiskLow:     "The computer with the scanner has no room for another page.",
-	scan.ReasonOffline:     "The scanner does not answer. Check that it is switched on.",
-	scan.ReasonInterrupted: "The computer with the scanner was restarted. The pages so far are safe.",
-	scan.ReasonBusyOther:   "Another program uses the scanner.",
+	scan.ReasonFeederEmpty:   "The feeder is empty. Put paper in.",
+	scan.ReasonJam:           "Paper jam. Clear it, then put that sheet and the rest back.",
+	scan.ReasonCoverOpen:     "The cover is open. Close it.",
+	scan.ReasonNextSheet:     "Put the next sheet on the glass.",
+	scan.ReasonDiskLow:       "The computer with the scanner has no room for another page.",
+	scan.ReasonStorageFailed: "The computer with the scanner cannot write its disk. The pages so far are safe. Once it can, put the last sheet and the rest back.",
+	scan.ReasonOffline:       "The scanner does not answer. Check that it is switched on.",
+	scan.ReasonInterrupted:   "The computer with the scanner was restarted. The pages so far are safe.",
+	scan.ReasonBusyOther:     "Another program uses the scanner.",
 }
 
 func reasonWords(reasons []scan.Reason) string {

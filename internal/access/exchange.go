@@ -135,6 +135,10 @@ func (x *exchange) fail(r *http.Request, err error) {
 		} else {
 			x.h.Log.LogAttrs(r.Context(), slog.LevelError, "request failed",
 				slog.String("request", x.id), slog.Any("error", err))
+			var told interface{ Problem() *problem.Error } // what went wrong here has words for callers
+			if errors.As(err, &told) {
+				known = told.Problem()
+			}
 		}
 	}
 	x.code = known.Code

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"syscall"
@@ -134,6 +135,41 @@ func failOnce(t *testing.T, at int, fault error) {
 	}
 	if _, err := readPage(t, s, job.ID, 1); err != nil {
 		t.Errorf("reading the next page: %v", err)
+	}
+}
+
+// What callers are told of a disk that fails names the cause, and no path.
+func TestWhyStorageFailed(t *testing.T) {
+	words := map[string]string{}
+	for _, err := range []error{
+		syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.ENOENT, syscall.ESTALE, syscall.ENODEV, errors.New("other"),
+	} {
+		failed := storageError("writing a page", &fs.PathError{Op: "open", Path: "/secret", Err: err})
+		var told interface{ Problem() *problem.Error }
+		if !errors.As(failed, &told) || !errors.Is(failed, ErrStorage) || !errors.Is(failed, err) {
+			t.Fatalf("%v is no storage failure", failed)
+		}
+		p := told.Problem()
+		if p.Code != problem.StorageFailed || strings.Contains(p.Detail, "/") {
+			t.Errorf("%v: problem %v", err, p)
+		}
+		words[err.Error()] = p.Detail
+	}
+	if words["other"] != "" || words[syscall.EACCES.Error()] != words[syscall.EPERM.Error()] ||
+		words[syscall.EROFS.Error()] == words[syscall.EIO.Error()] || words[syscall.ENOENT.Error()] != words[syscall.ESTALE.Error()] {
+		t.Errorf("words %q", words)
+	}
+	s, _ := newStore(t)
+	if err := s.index.script(t.Context(), "PRAGMA query_only = ON"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Records().Create(t.Context(), "a", nil, s.now().Time)
+	if err := s.index.script(t.Context(), "PRAGMA query_only = OFF"); err != nil {
+		t.Fatal(err)
+	}
+	var told interface{ Problem() *problem.Error }
+	if !errors.As(err, &told) || told.Problem().Detail != words[syscall.EROFS.Error()] {
+		t.Errorf("Create in an index that is read-only = %v", err)
 	}
 }
 

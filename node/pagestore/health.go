@@ -37,8 +37,8 @@ func (s *Store) Free() (int64, error) {
 }
 
 // Room reports whether another page of about expected bytes fits, with as much
-// again and Config.Reserve to spare: problem disk-low if not. Where the disk has
-// failed before it is tried first; ErrStorage if it still fails.
+// again and Config.Reserve to spare: problem disk-low if not. ErrStorage if no file can be
+// made, and where the disk has failed before, if it still does.
 func (s *Store) Room(ctx context.Context, expected int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -51,11 +51,12 @@ func (s *Store) Room(ctx context.Context, expected int64) error {
 		const mib = 1 << 20
 		return problem.New(problem.DiskLow, "%d MiB of disk are free, %d MiB are needed.", free/mib, (need+mib-1)/mib)
 	}
-	if s.Health() == nil {
-		return nil
+	well := s.Health() == nil
+	if err := s.probe(!well); err != nil {
+		return s.noteError("trying the disk", err)
 	}
-	if err := s.probe(); err != nil {
-		return storageError("trying the disk again", err)
+	if well {
+		return nil
 	}
 	s.mu.Lock()
 	s.health = nil
@@ -64,14 +65,17 @@ func (s *Store) Room(ctx context.Context, expected int64) error {
 	return nil
 }
 
-// probe takes a new file all the way that a page's file goes.
-func (s *Store) probe() (err error) {
+// probe makes a file; a whole one goes all the way that a page's file does.
+func (s *Store) probe(whole bool) (err error) {
 	name := scan.RandomText(26) + partSuffix
 	f, err := s.disk.create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close(), s.disk.remove(name)) }()
+	if !whole {
+		return nil
+	}
 	if _, err := s.disk.write(f, name, make([]byte, 4096)); err != nil {
 		return err
 	}

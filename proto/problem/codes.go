@@ -117,6 +117,7 @@ const (
 	ModuleMissing      Code = "module-missing"
 	ModuleFailed       Code = "module-failed"
 	FileDamaged        Code = "file-damaged"
+	StorageFailed      Code = "storage-failed"
 )
 
 type entry struct {
@@ -237,6 +238,7 @@ var table = map[Code]entry{
 	ModuleMissing:      {http.StatusServiceUnavailable, "What this module needs is not installed at the computer with the scanner.", "Install what the detail names.", false},
 	ModuleFailed:       {http.StatusUnprocessableEntity, "The module could not read this page.", "Scan it again with a higher resolution. The detail says more.", false},
 	FileDamaged:        {http.StatusUnprocessableEntity, "This file cannot be read.", "Check that it opens in another program, without a password.", false},
+	StorageFailed:      {http.StatusInsufficientStorage, "The computer with the scanner cannot write its disk.", "Check that disk and the rights of Platen's data folder. What was scanned before is safe, and scanning works again once the disk does; if it was taken out, restart Platen there.", true},
 }
 
 // Codes lists the table in no order; for documents and tests.

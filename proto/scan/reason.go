@@ -6,14 +6,15 @@ type Reason string
 
 // Reasons that stop a job until a person acts. A job in JobStopped has exactly one of these.
 const (
-	ReasonFeederEmpty Reason = "feeder-empty"   // no sheet where one is needed
-	ReasonJam         Reason = "jam"            // a sheet is stuck
-	ReasonCoverOpen   Reason = "cover-open"     //
-	ReasonNextSheet   Reason = "next-sheet"     // waiting for the next sheet on the glass
-	ReasonDiskLow     Reason = "disk-low"       // the node has no room for another page
-	ReasonOffline     Reason = "offline"        // the device does not answer
-	ReasonInterrupted Reason = "interrupted"    // the node was restarted in mid-job
-	ReasonBusyOther   Reason = "busy-elsewhere" // another program holds the device
+	ReasonFeederEmpty   Reason = "feeder-empty"   // no sheet where one is needed
+	ReasonJam           Reason = "jam"            // a sheet is stuck
+	ReasonCoverOpen     Reason = "cover-open"     //
+	ReasonNextSheet     Reason = "next-sheet"     // waiting for the next sheet on the glass
+	ReasonDiskLow       Reason = "disk-low"       // the node has no room for another page
+	ReasonStorageFailed Reason = "storage-failed" // a page could not be written durably
+	ReasonOffline       Reason = "offline"        // the device does not answer
+	ReasonInterrupted   Reason = "interrupted"    // the node was restarted in mid-job
+	ReasonBusyOther     Reason = "busy-elsewhere" // another program holds the device
 )
 
 // Reasons that accompany other states.
@@ -24,7 +25,6 @@ const (
 	ReasonDeviceError    Reason = "device-error"     // the device reported an I/O error
 	ReasonDriverFailed   Reason = "driver-failed"    // the driver's process ended or hung
 	ReasonShortPage      Reason = "short-page"       // fewer rows than the device announced
-	ReasonStorageFailed  Reason = "storage-failed"   // a page could not be written durably
 	ReasonTimedOut       Reason = "timed-out"        // nobody acted in time
 	ReasonAccessDenied   Reason = "access-denied"    // the system refuses the device to the node
 	ReasonUnsupported    Reason = "unsupported"      // the device refused the settings after all

@@ -225,6 +225,11 @@ export const problems: Record<string, ProblemWords> = {
     what: 'Der Computer mit dem Scanner hat keinen Platz für eine weitere Seite.',
     next: 'Scans speichern und löschen, oder dort Platz schaffen.',
   },
+  'storage-failed': {
+    what: 'Der Computer mit dem Scanner kann nicht auf seine Festplatte schreiben.',
+    why: 'Sie ist schreibgeschützt, defekt oder nicht mehr da, oder der Scan-Dienst darf dort nicht mehr schreiben.',
+    next: 'Wer diesen Computer betreut, soll die Festplatte prüfen. Was vorher gescannt wurde, ist sicher.',
+  },
   'page-gone': {
     what: 'Diese Seite wurde gelöscht.',
     why: 'Sie wurde abgeholt, oder ihre Zeit war um.',
@@ -463,8 +468,8 @@ export const reasons: Record<string, ReasonWords> = {
   },
   'storage-failed': {
     short: 'Seite nicht gespeichert',
-    what: 'Eine Seite konnte auf dem Scanner-Computer nicht gespeichert werden.',
-    next: 'Dem Administrator sagen, dass er die Festplatte prüfen soll.',
+    what: 'Eine Seite konnte nicht gespeichert werden: Der Computer mit dem Scanner kann nicht auf seine Festplatte schreiben.',
+    next: 'Die Festplatte prüfen lassen, das letzte Blatt und den Rest wieder einlegen, und fortfahren.',
   },
   'timed-out': {
     short: 'niemand hat geantwortet',

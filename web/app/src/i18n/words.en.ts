@@ -225,6 +225,11 @@ export const problems: Record<string, ProblemWords> = {
     what: 'The computer with the scanner has no room for another page.',
     next: 'Save and delete scans, or free some space there.',
   },
+  'storage-failed': {
+    what: 'The computer with the scanner cannot write its disk.',
+    why: 'The disk is read-only, broken or gone, or the scan service may not write there any more.',
+    next: 'Ask whoever looks after that computer to check its disk. What was scanned before is safe.',
+  },
   'page-gone': {
     what: 'This page was deleted.',
     why: 'It was delivered, or its time was up.',
@@ -463,8 +468,8 @@ export const reasons: Record<string, ReasonWords> = {
   },
   'storage-failed': {
     short: 'page could not be stored',
-    what: 'A page could not be stored on the scanner computer.',
-    next: 'Tell an administrator to check its disk.',
+    what: 'A page could not be stored: the computer with the scanner cannot write its disk.',
+    next: 'Have that disk checked, put the last sheet and the rest back, and continue.',
   },
   'timed-out': {
     short: 'nobody answered',

@@ -17,6 +17,7 @@ const pictures: Record<string, IconName> = {
   'cover-open': 'cover',
   'next-sheet': 'next-sheet',
   'disk-low': 'hard-drive',
+  'storage-failed': 'hard-drive',
   'offline': 'wifi-off',
   'interrupted': 'refresh-cw',
   'busy-elsewhere': 'clock',
@@ -56,7 +57,7 @@ export function StopSheet({ job, pages, open }: { job: Job; pages: Page[]; open:
       </div>
     );
   }
-  const lost = why === 'jam' || why === 'interrupted' || why === 'offline';
+  const lost = why === 'jam' || why === 'interrupted' || why === 'offline' || why === 'storage-failed';
   return (
     <Sheet
       open

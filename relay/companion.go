@@ -14,13 +14,14 @@ import (
 // times the CPU. Which of the two carries a body is the gateway's choice; the node
 // says in the companion's hello what it is for (Bulk).
 //
-// It is dialed when a large body has begun over the present link, and drained when
-// it was not used for companionIdle, so that an idle node has one link. One that such
-// bodies pass by has shown the gateway that it carries less. That may be due to what its
-// connection went through: when a road becomes longer, BBR sends a fortieth for ten
-// seconds, and is as slow to find back. A new one knows nothing of that. When the
-// present link falls it takes its place. When a new link takes that place both are
-// drained. A present link of the last kind has no companion.
+// It is dialed when a large body has begun over the present link, or one waits long for
+// it, and drained when it was not used for companionIdle, so that an idle node has one
+// link: not sooner, for pages come minutes apart, and the first over a new connection is
+// slow. One that such bodies pass by has shown the gateway that it carries less. That may
+// be due to what its connection went through: when a road becomes longer, BBR sends a
+// fortieth for ten seconds, and is as slow to find back. A new one knows nothing of that.
+// When the present link falls it takes its place. When a new link takes that place both
+// are drained. A present link of the last kind has no companion.
 
 // company is what a keeping knows of the companion.
 type company struct {
@@ -50,7 +51,8 @@ func newCompany() company {
 	return c
 }
 
-// want says that a large body has begun. Any goroutine may call it; it returns at once.
+// want says that a body is under way that is a reason for a companion. Any goroutine may
+// call it; it returns at once.
 func (s *keeping) want() {
 	select {
 	case s.wanted <- struct{}{}:
@@ -90,7 +92,7 @@ func (s *keeping) accompany() {
 	})
 }
 
-// renew drains a companion that large bodies have passed by for a while.
+// renew drains a companion that such bodies have passed by for a while.
 func (s *keeping) renew(now time.Time) {
 	if s.beside == nil {
 		return
@@ -102,8 +104,8 @@ func (s *keeping) renew(now time.Time) {
 	if busy || now.Sub(last) < s.past {
 		return
 	}
-	s.past = min(2*s.past, companionIdle)
-	if last.Sub(s.beside.since) > companionIdle {
+	s.past = min(2*s.past, companionPastMost)
+	if last.Sub(s.beside.since) > companionPastMost {
 		s.past = companionPast // it was of use before
 	}
 	s.dismiss()
@@ -192,19 +194,25 @@ func (s *keeping) dismiss() {
 	s.running.Go(func() { h.drain(s.ctx) })
 }
 
-// A body is large from so many bytes on, if they come within largeWithin: a stream of
-// events gets there too, in hours.
+// A body is a reason for a companion from largeBody on, or from slowBody on if it has
+// waited for slowLink: for the link, for no browser keeps what fits into a window waiting.
+// All that within largeWithin: a stream of events gets there too, in hours.
 const (
 	largeBody   = 1 << 20
+	slowBody    = 64 << 10
+	slowLink    = time.Second
 	largeWithin = time.Minute
 )
 
-// sizing is an answer that tells once when it has become large.
+// sizing is an answer that tells once when it has become a reason for a companion.
 type sizing struct {
 	http.ResponseWriter
-	left  int64 // bytes until then; 0: told
-	began time.Time
-	large func()
+	want func()
+	told bool
+
+	began  time.Time
+	bytes  int           // since then
+	waited time.Duration // for the link, since then
 }
 
 // Unwrap is for http.ResponseController.
@@ -214,19 +222,32 @@ func (s *sizing) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 func (s *sizing) Flush() { http.NewResponseController(s.ResponseWriter).Flush() }
 
 func (s *sizing) Write(p []byte) (int, error) {
+	if s.told {
+		return s.ResponseWriter.Write(p)
+	}
+	began := time.Now()
+	if began.Sub(s.began) > largeWithin {
+		s.began, s.bytes, s.waited = began, 0, 0
+	}
+	if s.bytes+len(p) >= slowBody { // a link that has lost much gives nothing for seconds
+		defer time.AfterFunc(slowLink-s.waited, s.want).Stop()
+	}
 	n, err := s.ResponseWriter.Write(p)
-	s.count(int64(n))
+	s.bytes += n
+	s.waited += time.Since(began)
+	if s.bytes >= largeBody || s.bytes >= slowBody && s.waited >= slowLink {
+		s.told = true
+		s.want()
+	}
 	return n, err
 }
 
-// ReadFrom counts the first bytes only; the rest is the writer's own business.
+// ReadFrom watches the beginning; the rest is the writer's own business.
 func (s *sizing) ReadFrom(src io.Reader) (n int64, err error) {
-	for s.left > 0 {
-		asked := s.left
-		m, err := io.Copy(s.ResponseWriter, io.LimitReader(src, asked))
-		s.count(m)
+	for !s.told {
+		m, err := s.piece(src)
 		n += m
-		if err != nil || m < asked {
+		if err != nil || m < BufferSize {
 			return n, err
 		}
 	}
@@ -234,17 +255,8 @@ func (s *sizing) ReadFrom(src io.Reader) (n int64, err error) {
 	return n + m, err
 }
 
-func (s *sizing) count(n int64) {
-	if s.left == 0 || n == 0 {
-		return
-	}
-	if s.left -= n; s.left > 0 {
-		return
-	}
-	if now := time.Now(); now.Sub(s.began) > largeWithin {
-		s.left, s.began = largeBody, now
-		return
-	}
-	s.left = 0
-	s.large()
+func (s *sizing) piece(src io.Reader) (int64, error) {
+	buf := copyBuffers.Get()
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{s}, io.LimitReader(src, BufferSize), buf)
 }

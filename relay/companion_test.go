@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"slices"
@@ -14,17 +15,19 @@ import (
 )
 
 // sends makes the world's node answer /hello with what its link is for, and
-// /body?size=…&every=… with a body in pieces of 64 KiB, the second way as io.Copy does.
+// /body?size=…&every=…&piece=… with a body in pieces, of 64 KiB if it says no other, the
+// second way as io.Copy does.
 func (w *world) sends() {
 	w.handler = func(rw http.ResponseWriter, r *http.Request) {
 		size, _ := strconv.ParseInt(r.URL.Query().Get("size"), 10, 64)
 		every, _ := time.ParseDuration(r.URL.Query().Get("every"))
+		piece, _ := strconv.ParseInt(r.URL.Query().Get("piece"), 10, 64)
 		switch r.URL.Path {
 		case "/hello":
 			io.WriteString(rw, map[bool]string{false: "present", true: "bulk"}[relay.Bulk(r.Context())])
 		case "/body":
-			for ; size > 0; size -= 64 << 10 {
-				rw.Write(make([]byte, min(size, 64<<10)))
+			for piece = cmp.Or(piece, 64<<10); size > 0; size -= piece {
+				rw.Write(make([]byte, min(size, piece)))
 				time.Sleep(every)
 			}
 		case "/file":
@@ -83,28 +86,52 @@ func TestKeeperOpensACompanionOnDemand(t *testing.T) {
 	}
 }
 
+// On a slow link a short body is enough, but not one that the node itself is slow to make.
+func TestKeeperOpensACompanionOverASlowLink(t *testing.T) {
+	for _, row := range []struct {
+		path  string
+		write time.Duration // for which the link keeps each
+		dials []time.Duration
+	}{
+		{"/body?size=900000", 150 * time.Millisecond, []time.Duration{time.Second}},
+		{"/file?size=900000", 400 * time.Millisecond, []time.Duration{time.Second}},
+		{"/body?size=900000&piece=300000", 5 * time.Second, []time.Duration{time.Second}},
+		{"/body?size=900000", 50 * time.Millisecond, nil},
+		{"/file?size=900000", 200 * time.Millisecond, nil},
+		{"/body?size=900000&every=1s", 0, nil},
+		{"/body?size=50000&piece=5000", time.Second, nil},
+		{"/body?size=150000&piece=100&every=2s", 10 * time.Millisecond, nil}, // events
+	} {
+		run(t, func(w *world) { w.sends(); w.quic.write = row.write }, func(w *world) {
+			w.fetch(w.newest(w.quic), row.path)
+			w.pass(time.Second)
+			w.wantDials(w.tcp, row.dials...)
+		})
+	}
+}
+
 func TestKeeperClosesAnIdleCompanion(t *testing.T) {
 	run(t, (*world).sends, func(w *world) {
 		w.fetch(w.newest(w.quic), large)
-		w.pass(50 * time.Second)
+		w.pass(9 * time.Minute)
 		first := w.newest(w.tcp)
 		w.fetch(first, "/ping")
-		w.pass(50 * time.Second)
+		w.pass(9 * time.Minute)
 		if !alive(first) {
 			t.Fatal("a companion in use was closed")
 		}
 		body := make(chan string)
-		go func() { body <- w.fetch(first, "/body?size=200000&every=1m") }()
-		w.pass(3 * time.Minute)
+		go func() { body <- w.fetch(first, "/body?size=200000&every=10m") }()
+		w.pass(30 * time.Minute)
 		if !alive(first) {
 			t.Fatal("a companion with a body under way was closed")
 		}
 		<-body
-		w.pass(59 * time.Second)
+		w.pass(10*time.Minute - time.Second)
 		if !alive(first) {
 			t.Error("the companion was closed early")
 		}
-		w.pass(64 * time.Second)
+		w.pass(10*time.Minute + 4*time.Second)
 		if alive(first) {
 			t.Error("an idle companion stays open")
 		}

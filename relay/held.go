@@ -64,12 +64,12 @@ func Bulk(ctx context.Context) bool {
 }
 
 // counted counts requests under way, tells them of a drain, and calls want for each
-// large body.
+// body that is a reason for a companion.
 func (h *held) counted(next http.Handler, want func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.load.Enter()
 		defer h.load.Leave()
-		w = &sizing{ResponseWriter: w, left: largeBody, began: time.Now(), large: want}
+		w = &sizing{ResponseWriter: w, want: want, began: time.Now()}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
 	})
 }

@@ -24,8 +24,10 @@ const (
 	backoffCap    = 8 * time.Second // in the first minute without a link
 	backoffLate   = time.Minute     // later, and when the gateway said no
 	backoffSettle = 10 * time.Second
-	companionIdle = time.Minute     // a companion without use is closed after this
-	companionPast = 5 * time.Second // one that bodies pass by is replaced after this, and after twice as long each time, up to companionIdle
+
+	companionIdle     = 10 * time.Minute // a companion without use is closed after this
+	companionPast     = 5 * time.Second  // one that bodies pass by is replaced after this, and after twice as long each time
+	companionPastMost = time.Minute      // up to this
 )
 
 // Config is what a Keeper needs.
@@ -47,7 +49,7 @@ type Config struct {
 	Rand func() float64
 }
 
-// Keeper keeps one link to the gateway up, and while large bodies are sent, a
+// Keeper keeps one link to the gateway up, and while bodies are sent that need it, a
 // companion beside it (companion.go).
 type Keeper struct {
 	config  Config

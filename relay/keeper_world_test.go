@@ -26,6 +26,7 @@ type road struct {
 
 	mu      sync.Mutex
 	delay   time.Duration // of a dial; negative: for ever
+	write   time.Duration // that each write of an answer takes
 	err     error
 	dialed  []time.Duration // since the test began
 	end     error           // what the node hears when a link ends; nil: that it was closed
@@ -147,13 +148,17 @@ func (d countingDialer) Dial(ctx context.Context, t relay.Target) (relay.Conn, e
 	}{c, d.road.traffic}, nil
 }
 
-// endingConn ends with its road's error.
+// endingConn takes its road's time to write, and ends with its error.
 type endingConn struct {
 	relay.Conn
 	road *road
 }
 
 func (c endingConn) Serve(ctx context.Context, h http.Handler) error {
+	if over := c.road.write; over > 0 {
+		inner := h
+		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(heldUp{w, over}, r) })
+	}
 	err := c.Conn.Serve(ctx, h)
 	c.road.mu.Lock()
 	defer c.road.mu.Unlock()
@@ -161,6 +166,19 @@ func (c endingConn) Serve(ctx context.Context, h http.Handler) error {
 		return c.road.end
 	}
 	return err
+}
+
+// heldUp is an answer whose writes take a while.
+type heldUp struct {
+	http.ResponseWriter
+	write time.Duration
+}
+
+func (w heldUp) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w heldUp) Write(p []byte) (int, error) {
+	time.Sleep(w.write)
+	return w.ResponseWriter.Write(p)
 }
 
 // pass lets fake time go by.

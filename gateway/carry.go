@@ -19,9 +19,11 @@ const (
 	maxLosses = 16                     // links that a body may lose
 	maxMoves  = 3                      // times that it goes to a better one
 	moveAfter = 1 << 20                // bytes, before it looks for one
+	moveSlow  = time.Second            // or so long, however little has come
 	moveEvery = 250 * time.Millisecond // how often it looks, or each moveAfter bytes
 	moveWorth = 4 << 20                // bytes left, else it stays
-	moveLead  = relay.StreamWindow     // bytes that it still takes by the link that it leaves: they are on their way
+	moveLong  = 2 * time.Second        // or so long for the rest at its rate, however little is left
+	moveLead  = relay.StreamWindow     // bytes that it still takes by the link that it leaves: they are on their way; fewer where moveEvery brings fewer
 )
 
 // carried is the body of an answer as the browser gets it. One goroutine reads it.
@@ -225,22 +227,24 @@ func (c *carried) pull(p *part, b []byte) (n int, err error) {
 func (c *carried) look(p *part) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.slice != 0 || c.moves >= maxMoves || c.opening != nil || c.next != nil ||
-		c.at-p.began.at < moveAfter || c.file.end-c.at < moveWorth {
+	if c.slice != 0 || c.moves >= maxMoves || c.opening != nil || c.next != nil {
 		return
 	}
 	now := time.Now()
-	if c.at-c.looked.at < moveAfter && now.Sub(c.looked.when) < moveEvery {
+	got, left, took := c.at-p.began.at, c.file.end-c.at, now.Sub(p.began.when)
+	rate := float64(got) / took.Seconds()
+	if got < moveAfter && took < moveSlow || left < moveWorth && float64(left) < rate*moveLong.Seconds() ||
+		c.at-c.looked.at < moveAfter && now.Sub(c.looked.when) < moveEvery {
 		return
 	}
 	c.looked = mark{c.at, now}
-	took := now.Sub(p.began.when)
 	if 2*p.waited < took {
 		return
 	}
 	if to := c.a.g.registry.rivalOf(c.a.node, p.link, took); to != nil {
 		c.moves++
-		c.openLocked(to, c.at+moveLead, func(next *part) bool { return c.at-next.from <= moveLead })
+		lead := int64(min(moveLead, rate*moveEvery.Seconds()))
+		c.openLocked(to, c.at+lead, func(next *part) bool { return c.at-next.from <= moveLead })
 	}
 }
 

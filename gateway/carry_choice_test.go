@@ -66,6 +66,30 @@ func TestBodyMovesInMidPage(t *testing.T) {
 	})
 }
 
+// A short body moves too where the link keeps its browser waiting for long.
+func TestShortBodyMovesFromASlowLink(t *testing.T) {
+	for _, row := range []struct {
+		rate  int
+		moves bool
+	}{{125e3, true}, {400e3, false}, {5e6, false}} {
+		newDesk(t, 900_000, func(d *desk) {
+			quic := d.open(relay.KindQUIC, false)
+			quic.set(func(w *wire) { w.rate = row.rate })
+			body := d.body()
+			at := d.take(body, 0, 200_000, 0)
+			tcp := d.open(relay.KindTCP, true)
+			tcp.set(func(w *wire) { w.rate = 75e6 })
+			d.finish(body, at, 0)
+			switch moved := len(tcp.ranges()) > 0; {
+			case moved != row.moves:
+				t.Errorf("at %d bytes a second the body moved: %v, want %v", row.rate, moved, row.moves)
+			case moved && quic.bytes() > 400_000:
+				t.Errorf("%d bytes came over the worse link", quic.bytes())
+			}
+		})
+	}
+}
+
 func TestBodyMovesBack(t *testing.T) {
 	newDesk(t, 60*mega, func(d *desk) {
 		quic, tcp := d.both()

@@ -180,7 +180,10 @@ func (b *Bucket) List(ctx context.Context, prefix string) ([]Entry, error) {
 // twice with the same revision.
 func (b *Bucket) Watch(ctx context.Context, yield func(Entry) error) error {
 	w, err := b.kv.WatchAll(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // w, if there is one, ends with it
+	case err != nil:
 		return b.failed("watching", ">", err)
 	}
 	defer w.Stop()

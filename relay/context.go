@@ -33,3 +33,17 @@ func isControl(ctx context.Context) bool {
 	control, _ := ctx.Value(controlKey{}).(bool)
 	return control
 }
+
+type streamKey struct{}
+
+// WithStream says over which Stream, with a StallLimit, a request came, for Progress: with
+// HTTP/1.1, where it carries one answer at a time, the watch is left to it, and with
+// HTTP/2 it is no reader's fault what it waits.
+func WithStream(ctx context.Context, s *Stream) context.Context {
+	return context.WithValue(ctx, streamKey{}, s)
+}
+
+func streamOf(ctx context.Context) *Stream {
+	s, _ := ctx.Value(streamKey{}).(*Stream)
+	return s
+}

@@ -16,11 +16,14 @@ import "net"
 //
 // Connections around a TCP connection that name it (NetConn) are looked through; with any
 // other it does nothing.
-func TuneSender(c net.Conn) (algorithm string) {
+func TuneSender(c net.Conn) (algorithm string) { return tuneSender(inmost(c)) }
+
+// inmost is the connection that others are around.
+func inmost(c net.Conn) net.Conn {
 	for {
 		inner, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
-			return tuneSender(c)
+			return c
 		}
 		c = inner.NetConn()
 	}

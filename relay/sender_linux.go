@@ -34,3 +34,21 @@ func tuneSender(c net.Conn) (algorithm string) {
 	})
 	return algorithm
 }
+
+// acknowledged is how many bytes the other end's system has taken; 0 where that is not told.
+func acknowledged(c net.Conn) (bytes uint64) {
+	tcp, ok := inmost(c).(*net.TCPConn)
+	if !ok {
+		return 0
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			bytes = info.Bytes_acked
+		}
+	})
+	return bytes
+}

@@ -10,13 +10,13 @@ import (
 )
 
 // A body is written in pieces: a reader that takes less than one in the limit
-// counts as stalled. Pieces are large on fast ways, for speed, and small on slow
-// ones, where a large one could take longer than the limit though all is well.
+// counts as stalled. Pieces begin small, as a large one could take a slow line, or its
+// share of one, longer than the limit; and they grow with what went without a halt, for
+// speed: buffers take much at once from which a slow reader then reads for long.
 const (
-	firstPiece = 64 << 10
-	smallPiece = 16 << 10
+	smallPiece = 4 << 10
+	pieceShare = 8 // of what went without a halt
 	slowWrite  = time.Second
-	fastWrite  = 50 * time.Millisecond
 )
 
 // Progress makes h reset an answer whose reader takes nothing for limit: else a
@@ -26,7 +26,10 @@ const (
 // reset even if h ignores the error.
 func Progress(h http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := &progressWriter{ResponseWriter: w, control: http.NewResponseController(w), limit: limit, piece: firstPiece}
+		p := &progressWriter{ResponseWriter: w, control: http.NewResponseController(w), limit: limit, piece: smallPiece}
+		if p.stream = streamOf(r.Context()); p.stream != nil && r.ProtoMajor == 1 {
+			p.limit, p.piece = 0, BufferSize
+		}
 		defer p.end()
 		h.ServeHTTP(p, r)
 		p.finish()
@@ -38,11 +41,14 @@ func Progress(h http.Handler, limit time.Duration) http.Handler {
 type progressWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	limit   time.Duration
+	limit   time.Duration // 0: the stream alone is watched, by itself
+	stream  *Stream       // below it; nil: not known
 	failed  atomic.Bool
 	began   atomic.Int64 // when the write under way began, nanoseconds since start; 0: none
+	waited  atomic.Int64 // what the stream had waited then
 	piece   int
 	written int64
+	flowed  int64 // written since a write was slow
 
 	mu    sync.Mutex
 	start time.Time
@@ -57,8 +63,8 @@ func (p *progressWriter) Write(b []byte) (n int, err error) {
 	for first := true; first || len(b) > 0; first = false {
 		p.writing()
 		m, err := p.ResponseWriter.Write(b[:min(len(b), p.piece)])
-		p.wrote(err)
-		n, p.written = n+m, p.written+int64(m)
+		p.wrote(m, err)
+		n += m
 		if err != nil {
 			return n, err
 		}
@@ -94,7 +100,7 @@ func (p *progressWriter) ReadFrom(src io.Reader) (n int64, err error) {
 func (p *progressWriter) FlushError() error {
 	p.writing()
 	err := p.control.Flush()
-	p.wrote(err)
+	p.wrote(0, err)
 	return err
 }
 
@@ -102,21 +108,29 @@ func (p *progressWriter) FlushError() error {
 func (p *progressWriter) Flush() { p.FlushError() }
 
 func (p *progressWriter) writing() {
+	if p.limit == 0 {
+		return
+	}
 	if p.timer == nil {
 		p.mu.Lock()
 		p.start = time.Now()
 		p.timer = time.AfterFunc(p.limit, p.check)
 		p.mu.Unlock()
 	}
+	if p.stream != nil {
+		p.waited.Store(int64(p.stream.waits()))
+	}
 	p.began.Store(max(int64(time.Since(p.start)), 1))
 }
 
-func (p *progressWriter) wrote(err error) {
-	switch took := time.Since(p.start) - time.Duration(p.began.Swap(0)); {
-	case took >= slowWrite:
-		p.piece = smallPiece
-	case took <= fastWrite:
-		p.piece = min(2*p.piece, BufferSize)
+func (p *progressWriter) wrote(n int, err error) {
+	p.written += int64(n)
+	if p.limit > 0 {
+		p.flowed += int64(n)
+		if time.Since(p.start)-time.Duration(p.began.Swap(0)) >= slowWrite {
+			p.flowed = 0
+		}
+		p.piece = int(min(max(p.flowed/pieceShare, smallPiece), BufferSize))
 	}
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) && !errors.Is(err, http.ErrContentLength) && !errors.Is(err, http.ErrNotSupported) {
 		p.failed.Store(true)
@@ -124,16 +138,20 @@ func (p *progressWriter) wrote(err error) {
 }
 
 // check runs in the timer's goroutine. It sets the write under way a deadline in
-// the past, or looks again when that write would be too old.
+// the past, or looks again when that write would be too old. Time in which a slow
+// connection of many answers took nothing does not count.
 func (p *progressWriter) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		return
 	}
-	wait := p.limit
+	wait, waited := p.limit, time.Duration(p.waited.Load()) // before began: of that write, or one before
 	if began := p.began.Load(); began != 0 {
 		wait = time.Duration(began) + p.limit - time.Since(p.start)
+		if p.stream != nil {
+			wait += p.stream.waits() - waited
+		}
 	}
 	if wait > 0 {
 		p.timer.Reset(wait)
@@ -147,7 +165,7 @@ func (p *progressWriter) check() {
 // buffer is watched too (a short one's length is not known before its end), and an
 // answer that failed is reset.
 func (p *progressWriter) finish() {
-	if p.written > smallPiece && !p.failed.Load() {
+	if p.limit > 0 && p.written > smallPiece && !p.failed.Load() {
 		p.FlushError()
 	}
 	p.end()

@@ -18,6 +18,7 @@ import (
 type slowWriter struct {
 	header  http.Header
 	rate    int // bytes a second; 0: none
+	room    int // bytes that buffers take at once
 	late    chan struct{}
 	got     bytes.Buffer
 	writes  []int
@@ -43,7 +44,9 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	w.writes = append(w.writes, len(p))
 	var taken <-chan time.Time
 	if w.rate > 0 {
-		taken = time.After(time.Duration(len(p)) * time.Second / time.Duration(w.rate))
+		wait := max(len(p)-w.room, 0)
+		w.room = max(w.room-len(p), 0)
+		taken = time.After(time.Duration(wait) * time.Second / time.Duration(w.rate))
 	}
 	select {
 	case <-taken:
@@ -83,19 +86,22 @@ func TestProgressStopsAStalledAnswer(t *testing.T) {
 }
 
 func TestProgressBearsASlowReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newSlowWriter(7000) // a piece of 64 KiB takes 9.4 s
-		if p := serve(w, func(w http.ResponseWriter, r *http.Request) {
-			if n, err := w.Write(make([]byte, 400_000)); n != 400_000 || err != nil {
-				t.Errorf("Write = %d, %v, want 400000 bytes", n, err)
+	for _, room := range []int{0, 64 << 10, 200 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSlowWriter(4 << 10)
+			w.room = room
+			if p := serve(w, func(w http.ResponseWriter, r *http.Request) {
+				if n, err := w.Write(make([]byte, 600_000)); n != 600_000 || err != nil {
+					t.Errorf("with room for %d: Write = %d, %v, want 600000 bytes", room, n, err)
+				}
+			}); p != nil {
+				t.Errorf("with room for %d the answer was aborted: %v", room, p)
 			}
-		}); p != nil {
-			t.Errorf("the answer was aborted: %v", p)
-		}
-		if last := w.writes[len(w.writes)-2]; last != 16<<10 {
-			t.Errorf("pieces for a slow reader are %d bytes, want %d", last, 16<<10)
-		}
-	})
+			if last := w.writes[len(w.writes)-2]; last > 8<<10 {
+				t.Errorf("pieces for a slow reader are %d bytes, want 8 KiB at most", last)
+			}
+		})
+	}
 }
 
 func TestProgressBearsASilentHandler(t *testing.T) {
@@ -125,7 +131,7 @@ func TestProgressCopiesInLargePieces(t *testing.T) {
 				t.Errorf("io.Copy = %d, %v, want 3 MiB", n, err)
 			}
 		})
-		if n := len(w.writes); n > 16 || w.got.Len() != 3<<20 {
+		if n := len(w.writes); n > 64 || w.got.Len() != 3<<20 {
 			t.Errorf("3 MiB went out in %d writes (%d bytes)", n, w.got.Len())
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,10 +18,20 @@ type Stream struct {
 
 	// StallLimit, if set, ends a write of which the other end takes nothing for so
 	// long, however long the write takes in all. Set it before the first write.
+	// What counts is what the other end acknowledges, where the system tells (Linux): the
+	// system itself takes more of a write only once a good part of its own buffer is free.
 	StallLimit time.Duration
 
-	mu   sync.Mutex
-	held []byte // a lent buffer; nil unless held
+	mu      sync.Mutex
+	held    []byte // a lent buffer; nil unless held
+	stalled error  // of a write that the StallLimit ended: no goodbye of TLS waits for it again
+
+	deadlineMu sync.Mutex
+	deadline   time.Time // of writes, as the owner set it; zero: none
+
+	start   time.Time
+	waiting atomic.Int64 // since when a write has been under way, nanoseconds from start; 0: none is
+	waited  atomic.Int64 // nanoseconds that writes took that were slow
 
 	// of the one goroutine that reads
 	ahead  []byte // read, not yet given out; part of lent
@@ -28,11 +39,18 @@ type Stream struct {
 	flowed bool // the last read brought all that it could
 }
 
+const (
+	looks = 10      // at what is acknowledged, in a StallLimit
+	least = 1 << 10 // bytes acknowledged in a StallLimit: less counts as nothing
+
+	longWait = 100 * time.Millisecond // of a write of 16 KiB, as TLS's are: the connection is slow
+)
+
 // flow is the size of a read that says that more is on its way.
 const flow = 4 << 10
 
 // NewStream wraps a connection. It starts nothing.
-func NewStream(c net.Conn) *Stream { return &Stream{Conn: c} }
+func NewStream(c net.Conn) *Stream { return &Stream{Conn: c, start: time.Now()} }
 
 // Hold makes writes wait for Release, as far as a buffer goes.
 func (s *Stream) Hold() {
@@ -79,15 +97,71 @@ func (s *Stream) writeLocked(p []byte) (n int, err error) {
 	if s.StallLimit == 0 {
 		return s.Conn.Write(p)
 	}
-	for n < len(p) {
-		s.Conn.SetWriteDeadline(time.Now().Add(s.StallLimit))
+	if s.stalled != nil {
+		return 0, s.stalled
+	}
+	began := time.Since(s.start)
+	s.waiting.Store(int64(began))
+	defer func() {
+		if took := time.Since(s.start) - began; took >= longWait {
+			s.waited.Add(int64(took))
+		}
+		s.waiting.Store(0)
+	}()
+	var before uint64 // acknowledged
+	for last := time.Now(); ; {
+		s.lookAgain()
 		m, err := s.Conn.Write(p[n:])
-		n += m
-		if err != nil && (m == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+		if n += m; n == len(p) || !errors.Is(err, os.ErrDeadlineExceeded) || s.late() {
+			return n, err
+		}
+		if now := acknowledged(s.Conn); m > 0 || now >= before+least {
+			before, last = now, time.Now()
+		} else if time.Since(last) >= s.StallLimit {
+			s.stalled = err
 			return n, err
 		}
 	}
-	return n, nil
+}
+
+// waits is how long the connection has been waiting for the other end, in all.
+func (s *Stream) waits() time.Duration {
+	since := time.Duration(s.waiting.Load()) // before waited, so that none is missed
+	sum := time.Duration(s.waited.Load())
+	if now := time.Since(s.start); since > 0 && now-since >= longWait {
+		sum += now - since
+	}
+	return sum
+}
+
+// lookAgain lets a write wait for a part of the StallLimit.
+func (s *Stream) lookAgain() {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	next := time.Now().Add(s.StallLimit / looks)
+	if !s.deadline.IsZero() && s.deadline.Before(next) {
+		next = s.deadline
+	}
+	s.Conn.SetWriteDeadline(next)
+}
+
+func (s *Stream) late() bool {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	return !s.deadline.IsZero() && !time.Now().Before(s.deadline)
+}
+
+// SetWriteDeadline ends writes at t, whatever the other end takes.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	s.deadline = t
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline is net.Conn's.
+func (s *Stream) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
 
 func (s *Stream) Read(p []byte) (int, error) {

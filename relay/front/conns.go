@@ -56,6 +56,9 @@ type countedConn struct {
 	onClose func()
 }
 
+// NetConn is for relay.TuneSender and its like.
+func (c *countedConn) NetConn() net.Conn { return c.Conn }
+
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(c.onClose)

@@ -22,10 +22,12 @@ type nodeStateKey struct{}
 // nodeContext puts what the handshake proved into the context of a connection's
 // requests.
 func nodeContext(ctx context.Context, c net.Conn) context.Context {
-	state := c.(nodeConn).tls.ConnectionState()
+	conn := c.(nodeConn).tls
+	state := conn.ConnectionState()
 	if key, err := identity.PeerKey(state); err == nil {
 		ctx = relay.WithPeerKey(ctx, key)
 	}
+	ctx = relay.WithStream(ctx, conn.NetConn().(*relay.Stream))
 	return context.WithValue(ctx, nodeStateKey{}, &state)
 }
 

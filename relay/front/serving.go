@@ -44,7 +44,9 @@ func (s *serving) server(h http.Handler) *http.Server {
 			MaxConcurrentStreams:      maxStreams,
 			MaxReceiveBufferPerStream: relay.StreamWindow,
 			SendPingTimeout:           idleTimeout / 2,
-			WriteByteTimeout:          relay.StallLimit,
+		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return relay.WithStream(ctx, c.(*tls.Conn).NetConn().(*relay.Stream))
 		},
 	}
 }
@@ -131,7 +133,9 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 		counted.Close()
 		return
 	}
-	conn := tls.Server(relay.NewStream(counted), s.entryTLS)
+	stream := relay.NewStream(counted)
+	stream.StallLimit = relay.StallLimit
+	conn := tls.Server(stream, s.entryTLS)
 	ctx, cancel := context.WithTimeout(s.ctx, maxHandshake)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// Limits of a port; a zero field means its default. An IPv6 client is its /64.
+// Limits of a port; a zero field means its default. An IPv6 address is its /48: who has one
+// has 65,536 networks.
 type Limits struct {
 	Handshakes       int // in flight, TCP and QUIC together; 1024
 	HandshakesPerIP  int // 256, but at most half as many as are free: an office behind one address comes back at once
@@ -18,6 +19,8 @@ type Limits struct {
 	ConnectionsPerIP int // 4,096
 	RetryAbove       int // QUIC handshakes a second above which a client must prove its address; 200
 }
+
+const sitePrefix = 48 // bits of an IPv6 address
 
 func (l Limits) filled() Limits {
 	def := func(v *int, d int) {
@@ -124,7 +127,7 @@ func clientOf(a net.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
 	if addr.Is6() {
-		bits = 64
+		bits = sitePrefix
 	}
 	return netip.PrefixFrom(addr, bits).Masked()
 }

@@ -17,6 +17,8 @@ const (
 	smallPiece = 4 << 10
 	pieceShare = 8 // of what went without a halt
 	slowWrite  = time.Second
+
+	shortLimits = 6 // in which an answer of one piece must have had its turn on a slow line
 )
 
 // Progress makes h reset an answer whose reader takes nothing for limit: else a
@@ -162,11 +164,15 @@ func (p *progressWriter) check() {
 }
 
 // finish runs when the handler has returned: what a long answer has left in a
-// buffer is watched too (a short one's length is not known before its end), and an
-// answer that failed is reset.
+// buffer is watched too, and an answer that failed is reset. A short one leaves after
+// its end, when its length is known: HTTP/2 would hold it for as long as the reader likes.
 func (p *progressWriter) finish() {
-	if p.limit > 0 && p.written > smallPiece && !p.failed.Load() {
-		p.FlushError()
+	if p.limit > 0 && !p.failed.Load() {
+		if p.written > smallPiece {
+			p.FlushError()
+		} else if p.written > 0 && p.stream != nil {
+			p.control.SetWriteDeadline(time.Now().Add(shortLimits * p.limit))
+		}
 	}
 	p.end()
 	if p.failed.Load() {

@@ -23,6 +23,7 @@ type slowWriter struct {
 	got     bytes.Buffer
 	writes  []int
 	flushes int
+	ends    time.Time // when a write must have ended
 }
 
 func newSlowWriter(rate int) *slowWriter {
@@ -34,6 +35,7 @@ func (w *slowWriter) WriteHeader(int)     {}
 func (w *slowWriter) Flush()              { w.flushes++ }
 
 func (w *slowWriter) SetWriteDeadline(t time.Time) error {
+	w.ends = t
 	if !t.After(time.Now()) {
 		close(w.late)
 	}
@@ -148,6 +150,24 @@ func TestProgressLeavesShortAnswersAlone(t *testing.T) {
 	if w.flushes != 0 || w.got.String() != "{}" {
 		t.Errorf("%d flushes of %q, want none of {}", w.flushes, w.got.String())
 	}
+}
+
+// A short answer leaves after its handler's end: over HTTP/2 that too comes to an end.
+func TestProgressEndsShortAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for major, want := range map[int]time.Duration{1: 0, 2: time.Minute} {
+			w := newSlowWriter(1 << 30)
+			r := (&http.Request{ProtoMajor: major}).WithContext(relay.WithStream(t.Context(), relay.NewStream(nil)))
+			relay.Progress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }), 10*time.Second).ServeHTTP(w, r)
+			var got time.Duration
+			if !w.ends.IsZero() {
+				got = time.Until(w.ends)
+			}
+			if got != want || w.flushes != 0 {
+				t.Errorf("a short answer of HTTP/%d has %v and %d flushes, want %v and none", major, got, w.flushes, want)
+			}
+		}
+	})
 }
 
 func TestProgressCostsNoGoroutine(t *testing.T) {

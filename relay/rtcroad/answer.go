@@ -120,14 +120,18 @@ func (s *session) description(ufrag, password string, candidates []string) strin
 	if o.bundle {
 		line("a=group:BUNDLE %s", o.mid)
 	}
-	line("m=application 9 UDP/DTLS/SCTP webrtc-datachannel")
+	transport, port := section, "sctp-port:"+sctpPort
+	if o.former {
+		transport, port = formerSection, "sctpmap:"+sctpPort+" webrtc-datachannel 65535"
+	}
+	line("m=application 9 %s", transport)
 	line("c=IN IP4 0.0.0.0")
 	line("a=mid:%s", o.mid)
 	line("a=ice-ufrag:%s", ufrag)
 	line("a=ice-pwd:%s", password)
 	line("a=fingerprint:sha-256 %s", fingerprint(s.road.certificate.Leaf.Raw))
 	line("a=setup:active")
-	line("a=sctp-port:%s", sctpPort)
+	line("a=%s", port)
 	line("a=max-message-size:%d", maxIncoming)
 	for _, c := range candidates {
 		line("a=candidate:%s", c)

@@ -15,6 +15,11 @@ const (
 	maxOffer      = 16 << 10 // bytes
 	maxCandidates = 32       // of the browser
 	sctpPort      = "5000"   // that of every browser
+
+	// What a section says of its transport. Who speaks WebRTC has to know the former way
+	// too (RFC 8829, 5.1.2); aiortc offers nothing else.
+	section       = "UDP/DTLS/SCTP webrtc-datachannel"
+	formerSection = "DTLS/SCTP " + sctpPort
 )
 
 // offer is what is taken from a browser's offer. Everything else in it is passed over:
@@ -24,6 +29,7 @@ type offer struct {
 	fingerprint     string // "sha-256 AB:CD:…"
 	mid             string
 	bundle          bool
+	former          bool // written as before RFC 8841; the answer must be so too
 	candidates      []candidate
 }
 
@@ -57,11 +63,12 @@ func parseOffer(text string, loopback bool) (*offer, error) {
 		return wrong("it has %d media sections, one is wanted", n)
 	}
 	media := parsed.MediaDescriptions[0]
-	if name := media.MediaName; name.Media != "application" || strings.Join(name.Protos, "/") != "UDP/DTLS/SCTP" ||
-		strings.Join(name.Formats, " ") != "webrtc-datachannel" || name.Port.Value == 0 {
+	name := media.MediaName
+	kind := strings.Join(name.Protos, "/") + " " + strings.Join(name.Formats, " ")
+	if name.Media != "application" || kind != section && kind != formerSection || name.Port.Value == 0 {
 		return wrong("its section is of another kind")
 	}
-	o, setup := new(offer), ""
+	o, setup := &offer{former: kind == formerSection}, ""
 	for _, a := range append(parsed.Attributes, media.Attributes...) {
 		switch value := a.Value; a.Key {
 		case "group":

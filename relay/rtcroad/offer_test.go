@@ -36,6 +36,26 @@ a=sctp-port:5000
 a=max-message-size:262144
 `
 
+// aiortc is one as aiortc 1.4 makes it, by which Python programs speak WebRTC.
+const aiortc = `v=0
+o=- 4004396490 4004396490 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=group:BUNDLE 0
+a=msid-semantic:WMS *
+m=application 42478 DTLS/SCTP 5000
+c=IN IP4 10.77.0.3
+a=mid:0
+a=sctpmap:5000 webrtc-datachannel 65535
+a=max-message-size:65536
+a=candidate:021dc94e9270c2d0fd9be09874c6aa06 1 udp 2130706431 10.77.0.3 42478 typ host
+a=end-of-candidates
+a=ice-ufrag:CgIq
+a=ice-pwd:EsxYVRpW9ghcCOIK6vZCCs
+a=fingerprint:sha-256 AA:58:3D:7B:AA:90:31:93:F8:A9:E1:AE:E9:23:6F:D4:AA:93:BC:53:39:88:F5:D0:C4:5A:5C:2F:02:3B:C3:54
+a=setup:actpass
+`
+
 func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 
 func TestParseOffer(t *testing.T) {
@@ -67,6 +87,7 @@ func TestParseOffer(t *testing.T) {
 		"no section":            {chromium[strings.Index(chromium, "m="):], ""},
 		"another protocol":      {"UDP/DTLS/SCTP", "TCP/DTLS/SCTP"},
 		"another format":        {"webrtc-datachannel", "webrtc-datachannel x"},
+		"both ways at once":     {"UDP/DTLS/SCTP", "DTLS/SCTP"},
 		"a refused section":     {"m=application 54609", "m=application 0"},
 		"no user":               {line("a=ice-ufrag"), ""},
 		"a short password":      {line("a=ice-pwd"), "a=ice-pwd:short\n"},
@@ -90,6 +111,30 @@ func TestParseOffer(t *testing.T) {
 	for _, fine := range [][2]string{{"size:262144", "size:0"}, {"a=max-message-size:262144\n", ""}, {"a=group:BUNDLE 0\n", ""}, {"sha-256 4A:AD", "SHA-256 4a:ad"}} {
 		if _, err := parseOffer(crlf(strings.Replace(chromium, fine[0], fine[1], 1)), false); err != nil {
 			t.Errorf("%q: parseOffer = %v", fine[1], err)
+		}
+	}
+}
+
+// An answer names the transport in the words of the offer (RFC 8829, section 5.3.1).
+func TestAnswerSpeaksAsTheOffer(t *testing.T) {
+	r, err := New(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]string{
+		chromium: {"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n", "a=sctp-port:5000\r\n"},
+		aiortc:   {"m=application 9 DTLS/SCTP 5000\r\n", "a=sctpmap:5000 webrtc-datachannel 65535\r\n"},
+	} {
+		o, err := parseOffer(crlf(text), false)
+		if err != nil {
+			t.Errorf("parseOffer = %v of\n%s", err, text)
+			continue
+		}
+		answer := (&session{road: r, peer: &peer{offer: o}}).description("ufrag", "password", nil)
+		for _, line := range want {
+			if !strings.Contains(answer, line) {
+				t.Errorf("the answer lacks %q:\n%s", line, answer)
+			}
 		}
 	}
 }
@@ -124,6 +169,7 @@ func TestCandidates(t *testing.T) {
 // FuzzOffer: what is taken from an offer fits into the answer's lines and suits pion.
 func FuzzOffer(f *testing.F) {
 	f.Add(crlf(chromium))
+	f.Add(crlf(aiortc))
 	f.Add(crlf(strings.Replace(chromium, "\na=mid:0", "\na=candidate:1 1 udp 2130706431 10.0.0.1 5 typ host\na=mid:data", 1)))
 	f.Add("v=0\r\no=- 0 0 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")
 	r, err := New(Config{Dir: f.TempDir()})

@@ -136,6 +136,29 @@ func TestNoALPNIsABrowser(t *testing.T) {
 	}
 }
 
+// TestPlainHTTP: who forgot the s in https:// learns it; what is no HTTP is told nothing.
+func TestPlainHTTP(t *testing.T) {
+	noLeaks(t)
+	g := newGateway(t, handlers)
+	for _, row := range []struct{ sent, want string }{
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "https://"},
+		{"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"},
+		{"SSH-2.0-OpenSSH_9.2\r\n", ""},
+	} {
+		conn, err := net.Dial("tcp", g.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, row.sent)
+		conn.SetReadDeadline(time.Now().Add(patience))
+		b, _ := io.ReadAll(conn) // the gateway has not read all, so that this may end with a reset
+		conn.Close()
+		if got := string(b); !strings.Contains(got, row.want) || row.want == "" && got != "" {
+			t.Errorf("to %q: %q, want %q", row.sent, got, row.want)
+		}
+	}
+}
+
 // TestChallengeIsALook: an ACME server gets a certificate and nothing else.
 func TestChallengeIsALook(t *testing.T) {
 	const challenge = "acme-tls/1" // RFC 8737

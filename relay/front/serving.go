@@ -139,6 +139,7 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 	ctx, cancel := context.WithTimeout(s.ctx, maxHandshake)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
+		explainHTTPS(err)
 		counted.Close()
 		return
 	}
@@ -152,6 +153,20 @@ func (s *serving) takeTCP(raw net.Conn, t *ticket) {
 	default:
 		relay.TuneSender(raw) // pages go from here
 		s.webConns.give(s.ctx, conn)
+	}
+}
+
+// explainHTTPS answers a browser that came without TLS, as net/http does where it shakes
+// hands itself.
+func explainHTTPS(err error) {
+	var other tls.RecordHeaderError
+	if !errors.As(err, &other) || other.Conn == nil {
+		return
+	}
+	switch string(other.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		other.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+		io.WriteString(other.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks HTTPS: the address begins with https://\n")
 	}
 }
 

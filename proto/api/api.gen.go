@@ -3808,7 +3808,8 @@ type ClientInterface interface {
 	// OpenRoadWithBody Open the road that this request came by
 	//
 	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+	// goes through the gateway.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3818,7 +3819,8 @@ type ClientInterface interface {
 	// OpenRoad Open the road that this request came by
 	//
 	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+	// goes through the gateway.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6245,7 +6247,8 @@ func (c *Client) DeletePermission(ctx context.Context, permission ShortID, reqEd
 // OpenRoadWithBody Open the road that this request came by
 //
 // The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+// goes through the gateway.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6265,7 +6268,8 @@ func (c *Client) OpenRoadWithBody(ctx context.Context, contentType string, body 
 // OpenRoad Open the road that this request came by
 //
 // The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+// goes through the gateway.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13581,7 +13585,8 @@ type ClientWithResponsesInterface interface {
 	// OpenRoadWithBodyWithResponse Open the road that this request came by
 	//
 	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+	// goes through the gateway.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13591,7 +13596,8 @@ type ClientWithResponsesInterface interface {
 	// OpenRoadWithResponse Open the road that this request came by
 	//
 	// The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-	// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+	// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+	// goes through the gateway.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21665,7 +21671,8 @@ func (c *ClientWithResponses) DeletePermissionWithResponse(ctx context.Context, 
 // OpenRoadWithBodyWithResponse Open the road that this request came by
 //
 // The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+// goes through the gateway.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21681,7 +21688,8 @@ func (c *ClientWithResponses) OpenRoadWithBodyWithResponse(ctx context.Context, 
 // OpenRoadWithResponse Open the road that this request came by
 //
 // The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-// grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+// grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+// goes through the gateway.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

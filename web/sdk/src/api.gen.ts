@@ -1168,7 +1168,8 @@ export interface paths {
         /**
          * Open the road that this request came by
          * @description The first request on a direct road, and later the way to renew its grant. A road that is not opened within five seconds, or whose
-         *     grant has run out, is closed. An open road answers GET requests, as the gateway would; what changes something goes through the gateway.
+         *     grant has run out, is closed. An open road answers GET requests for scanners, jobs, pages and documents as the gateway would; all else
+         *     goes through the gateway.
          */
         post: operations["openRoad"];
         delete?: never;

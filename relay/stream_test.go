@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -160,37 +159,6 @@ func TestStreamBearsASlowPeer(t *testing.T) {
 	}
 	if took := time.Since(began); took < 2*s.StallLimit {
 		t.Errorf("the write took %v: too quick to show anything", took)
-	}
-}
-
-// TestStreamKnowsWhatIsAcknowledged: a peer that reads all the time is no stalled one while
-// the system takes nothing more, as it does until a third of a large buffer is free.
-func TestStreamKnowsWhatIsAcknowledged(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the system does not tell what is acknowledged")
-	}
-	a, b := tcpPair(t)
-	b.(*net.TCPConn).SetReadBuffer(8 << 10)
-	a.(*net.TCPConn).SetWriteBuffer(200 << 10)
-	s := relay.NewStream(a)
-	s.StallLimit = time.Second
-	wrote := make(chan error, 1)
-	go func() {
-		_, err := s.Write(make([]byte, 600<<10))
-		wrote <- err
-	}()
-	pace := time.NewTicker(50 * time.Millisecond) // 60 KiB a second
-	defer pace.Stop()
-	for p := make([]byte, 3<<10); ; {
-		select {
-		case err := <-wrote:
-			if err != nil {
-				t.Errorf("Write to a slow reader: %v", err)
-			}
-			return
-		case <-pace.C:
-			b.Read(p)
-		}
 	}
 }
 

@@ -68,7 +68,6 @@ func TestSlowReaders(t *testing.T) {
 			began := time.Now()
 			io.Copy(w, struct{ io.Reader }{bytes.NewReader(page)})
 			if r.URL.Path == "/stalled" {
-				println(r.Proto, time.Since(began).String())
 				stalled <- time.Since(began)
 			}
 		})
